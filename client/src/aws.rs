@@ -1,0 +1,49 @@
+//! AWS as the client calls it: one configuration, one operation to a file, one form of error.
+
+pub mod advice;
+#[cfg(test)]
+pub(crate) mod canned;
+pub mod config;
+pub mod deregister_task_definition;
+pub mod describe_network_interfaces;
+pub mod describe_services;
+pub mod describe_task_definition;
+pub mod describe_tasks;
+pub mod error;
+pub mod get_caller_identity;
+pub mod list_services;
+pub mod list_task_definitions;
+pub mod register_task_definition;
+pub mod run_task;
+pub mod stop_task;
+mod verbatim;
+
+pub use error::ServiceError;
+
+use aws_config::SdkConfig;
+
+/// The services, configured alike. Building one makes no call.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    /// Amazon ECS.
+    pub ecs: aws_sdk_ecs::Client,
+    /// Amazon EC2, for what ECS does not tell: the public address.
+    pub ec2: aws_sdk_ec2::Client,
+    /// AWS STS, for who is calling.
+    pub sts: aws_sdk_sts::Client,
+    /// The region every call goes to.
+    pub region: String,
+}
+
+impl Aws {
+    /// Clients of every service from one configuration.
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        Self {
+            ecs: aws_sdk_ecs::Client::new(config),
+            ec2: aws_sdk_ec2::Client::new(config),
+            sts: aws_sdk_sts::Client::new(config),
+            region: config.region().map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+}

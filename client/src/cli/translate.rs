@@ -1,0 +1,103 @@
+//! What clap found wrong, in our words.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command};
+
+use super::nearest::nearest;
+use super::values::BadValue;
+use super::wrong::{Origin, UsageError};
+
+/// Words that may stand alone; `help` is clap's.
+const SUBCOMMANDS: [&str; 4] = ["login", "local", "gc", "help"];
+/// Long name of the flag that everybody knows as `-o`.
+const SSH_OPTION: &str = "--ssh-option";
+/// Subcommands that do not log in.
+pub(super) const LOCAL: &str = "local";
+pub(super) const GC: &str = "gc";
+
+/// An error of the command line.
+pub(super) fn of_command_line(error: &clap::Error, command: &Command) -> UsageError {
+    let invalid = text(error, ContextKind::InvalidArg).or_else(|| text(error, ContextKind::InvalidSubcommand));
+    match (error.kind(), invalid) {
+        (ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand, Some(token)) => {
+            unknown(&token, command, subcommand(error))
+        }
+        (_, Some(arg)) => of_value(error, Origin::Flag(flag(&arg))),
+        (_, None) => UsageError::Other(first_line(error)),
+    }
+}
+
+/// An error of one value, wherever it was given.
+pub(super) fn of_value(error: &clap::Error, origin: Origin) -> UsageError {
+    let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
+    let bad = std::error::Error::source(error).and_then(|source| source.downcast_ref::<BadValue>()).cloned();
+    match (error.kind(), bad) {
+        (ErrorKind::InvalidValue | ErrorKind::ValueValidation, _) if value.is_empty() => {
+            UsageError::MissingValue { origin }
+        }
+        (ErrorKind::ValueValidation, Some(bad)) => {
+            UsageError::BadValue { origin, value: bad.shown.clone().unwrap_or(value), bad: Box::new(bad) }
+        }
+        _ => UsageError::Other(first_line(error)),
+    }
+}
+
+/// The subcommand that complains, by the usage line that clap gives with what it found.
+fn subcommand(error: &clap::Error) -> &'static str {
+    let usage = match error.get(ContextKind::Usage) {
+        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
+        _ => String::new(),
+    };
+    if usage.contains(&format!(" {GC} ")) { GC } else { LOCAL }
+}
+
+/// A token that is no flag and no subcommand here. clap takes values off flags, but leaves bare words whole.
+fn unknown(token: &str, command: &Command, subcommand: &'static str) -> UsageError {
+    let is = |arg: &Arg| match token.strip_prefix("--") {
+        Some(long) => arg.get_long() == Some(long),
+        None => {
+            token.strip_prefix('-').is_some_and(|short| arg.get_short().map(String::from).as_deref() == Some(short))
+        }
+    };
+    let of_local = || command.find_subcommand(LOCAL).into_iter().flat_map(Command::get_arguments);
+    if !token.starts_with('-') {
+        let word = token.to_owned();
+        return match nearest(token, SUBCOMMANDS) {
+            Some(same) if same == token => UsageError::SecondSubcommand { word },
+            near => UsageError::UnknownSubcommand { word, nearest: near.map(str::to_owned) },
+        };
+    }
+    let flag = token.to_owned();
+    if matches!(token, "-" | "-=") {
+        return UsageError::Other("a `=` follows a short flag that takes no value".to_owned());
+    }
+    if of_local().any(is) {
+        return UsageError::OnlyForLocal { flag };
+    }
+    if command.get_arguments().any(is) {
+        return UsageError::NotForSubcommand { flag, subcommand };
+    }
+    let longs = command.get_arguments().chain(of_local()).filter_map(Arg::get_long);
+    let near = token.strip_prefix("--").and_then(|name| nearest(name, longs));
+    UsageError::UnknownFlag { flag, nearest: near.map(|name| format!("--{name}")) }
+}
+
+/// The flag of what clap shows, such as `--port <PORT>` or `--timings[=<FORMAT>]`.
+fn flag(shown: &str) -> String {
+    let flag = shown.split([' ', '[', '=']).next().unwrap_or_default();
+    if flag == SSH_OPTION { "-o".to_owned() } else { flag.to_owned() }
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// clap's own message, without its label and its usage lines.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).replace('\'', "`")
+}

@@ -1,0 +1,203 @@
+//! Wrong usage: one line that names what is wrong, and hints that name what would be right.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::values::BadValue;
+use crate::error::Advice;
+
+/// Where a value was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A flag, with its dashes.
+    Flag(String),
+    /// A variable of our environment.
+    Variable(String),
+    /// A key of a configuration file.
+    Key {
+        /// The file.
+        file: PathBuf,
+        /// The key.
+        key: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "`{flag}`"),
+            Self::Variable(name) => write!(f, "`{name}`"),
+            Self::Key { file, key } => write!(f, "`{key}` in {}", file.display()),
+        }
+    }
+}
+
+/// What is wrong with how the program was called or configured.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UsageError {
+    /// No flag has this name.
+    #[error("`{flag}` is not a flag")]
+    UnknownFlag {
+        /// As it was written.
+        flag: String,
+        /// The flag that was probably meant.
+        nearest: Option<String>,
+    },
+    /// The flag stands alone.
+    #[error("{origin} has no value")]
+    MissingValue {
+        /// Where.
+        origin: Origin,
+    },
+    /// The value does not parse.
+    #[error("{origin}: `{value}` {}", bad.complaint)]
+    BadValue {
+        /// Where.
+        origin: Origin,
+        /// The value, without anything that could be secret.
+        value: String,
+        /// What is wrong with it.
+        bad: Box<BadValue>,
+    },
+    /// CPU and memory do not go together on Fargate.
+    #[error("{cpu} CPU units do not go with {memory} MiB of memory")]
+    Size {
+        /// CPU units.
+        cpu: u32,
+        /// MiB.
+        memory: u32,
+        /// The memory that goes with this CPU.
+        allowed: String,
+    },
+    /// A variable is to be taken over that is not set here.
+    #[error("{origin}: `{name}` is not set here, so there is no value to take over")]
+    NotSet {
+        /// Where.
+        origin: Origin,
+        /// The variable.
+        name: String,
+    },
+    /// Both `--` and `--shell-command`.
+    #[error("there are two commands: one in `--shell-command`, one after `--`")]
+    TwoCommands,
+    /// A bare word that is not a subcommand.
+    #[error("`{word}` is not a subcommand")]
+    UnknownSubcommand {
+        /// The word.
+        word: String,
+        /// The subcommand that was probably meant.
+        nearest: Option<String>,
+    },
+    /// Both `-n` and `--from`.
+    #[error("there are two task definitions: one in `-n`, one in `--from`")]
+    TwoOriginals,
+    /// A flag of the login is given to another subcommand.
+    #[error("`{flag}` says nothing to `{subcommand}`")]
+    NotForSubcommand {
+        /// The flag.
+        flag: String,
+        /// The subcommand.
+        subcommand: &'static str,
+    },
+    /// A flag of `local` is given to the login.
+    #[error("`{flag}` is a flag of `local`")]
+    OnlyForLocal {
+        /// The flag.
+        flag: String,
+    },
+    /// A word that can be a subcommand, but not where it stands.
+    #[error("`{word}` is one subcommand too many")]
+    SecondSubcommand {
+        /// The word.
+        word: String,
+    },
+    /// A key of a file is unknown.
+    #[error("`{key}` in {} is not a setting", file.display())]
+    UnknownKey {
+        /// The file.
+        file: PathBuf,
+        /// The key.
+        key: String,
+        /// The key that was probably meant.
+        nearest: Option<String>,
+    },
+    /// A project file sets what only the user may.
+    #[error("`{key}` in {} is not for a project file to decide", file.display())]
+    NotInProject {
+        /// The file.
+        file: PathBuf,
+        /// The key.
+        key: &'static str,
+    },
+    /// A file cannot be read or is not TOML.
+    #[error("{} {problem}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, as a predicate.
+        problem: String,
+    },
+    /// Something else that clap found.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Advice for UsageError {
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::UnknownFlag { nearest: Some(flag), .. } => format!("did you mean `{flag}`?"),
+            Self::UnknownFlag { flag, nearest: None } => {
+                format!(
+                    "`fargate-login --help` lists the flags; if `{flag}` belongs to the command, put that after `--`"
+                )
+            }
+            Self::MissingValue { origin: Origin::Flag(flag) } => {
+                format!("write `{flag} VALUE`, or `{flag}=VALUE` if the value begins with `-`")
+            }
+            Self::MissingValue { .. } => "give it a value, or take it out".to_owned(),
+            Self::BadValue { bad, .. } => bad.hint.clone(),
+            Self::Size { cpu, allowed, .. } => format!("with {cpu} CPU units, memory can be {allowed}"),
+            Self::NotSet { name, .. } => format!("give the value: `{name}=VALUE`"),
+            Self::TwoCommands => {
+                "keep `--` for a program and its arguments, `--shell-command` for a shell line".to_owned()
+            }
+            Self::UnknownSubcommand { word, nearest } => return subcommand_hints(word, nearest.as_deref()),
+            Self::OnlyForLocal { flag } => format!("write `fargate-login local {flag} ...`"),
+            Self::SecondSubcommand { word } => {
+                format!("to run it in the container, put it after `--`: `fargate-login ... -- {word}`")
+            }
+            Self::NotForSubcommand { subcommand, .. } => {
+                format!("`fargate-login {subcommand} --help` lists the flags of `{subcommand}`")
+            }
+            Self::TwoOriginals => "`-n` runs it as it is, `--from` derives one from it: name one".to_owned(),
+            Self::UnknownKey { nearest: Some(key), .. } => format!("did you mean `{key}`?"),
+            Self::UnknownKey { nearest: None, .. } => {
+                "settings have the names of the long flags, without the dashes: see `fargate-login --help`".to_owned()
+            }
+            Self::NotInProject { key: "env", .. } => {
+                "write `NAME=VALUE`: values are taken over from here only by `--env NAME` or the user file".to_owned()
+            }
+            Self::NotInProject { .. } => {
+                "put it into your own ~/.config/fargate-login/config.toml, or give the flag".to_owned()
+            }
+            Self::File { .. } => "a setting looks like `cluster = \"default\"`".to_owned(),
+            Self::Other(_) => "see `fargate-login --help`".to_owned(),
+        };
+        vec![hint]
+    }
+}
+
+/// Words that are values of flags whose value can be left out.
+const OPTIONAL_VALUES: [&str; 4] = ["true", "false", "text", "json"];
+
+fn subcommand_hints(word: &str, nearest: Option<&str>) -> Vec<String> {
+    let mut hints: Vec<String> = nearest.map(|nearest| format!("did you mean `{nearest}`?")).into_iter().collect();
+    hints.push(if OPTIONAL_VALUES.contains(&word) {
+        "a value that can be left out needs a `=`: `--public=false`, `--timings=json`".to_owned()
+    } else if word.contains(char::is_whitespace) {
+        format!("to run it in the container, write `--shell-command '{word}'`")
+    } else {
+        format!("to run it in the container, put it after `--`: `fargate-login ... -- {word}`")
+    });
+    hints
+}

@@ -1,0 +1,64 @@
+//! `fargate-login gc`: clears away what runs have left registered. Tasks end by themselves; what is swept here does not.
+//!
+//! Each kind of thing has a module of its own, which finds what nobody needs any more and takes it away, one by one.
+
+mod task_definitions;
+
+use crate::aws::{Aws, ServiceError};
+use crate::error::EXIT_FAILURE;
+use crate::options::GcOptions;
+use crate::signals::Stop;
+use crate::ui::Ui;
+
+/// One thing that is not needed any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rubbish {
+    /// ARN or id.
+    id: String,
+    /// Why it is not needed, as a predicate: `has a newer revision`.
+    why: String,
+}
+
+/// Finds what is not needed and, unless it is a dry run, takes it away. Standard output has one line for each. Returns the exit
+/// status of the program.
+pub async fn run(options: GcOptions, aws: &Aws, ui: &Ui, stop: &Stop) -> u8 {
+    let swept = tokio::select! {
+        swept = sweep(&options, aws, ui) => swept,
+        () = stop.first.cancelled() => {
+            ui.clear();
+            return stop.exit_code().unwrap_or(EXIT_FAILURE);
+        }
+    };
+    ui.clear();
+    match swept {
+        Ok(count) => {
+            let done = if options.dry_run { "would be deregistered" } else { "deregistered" };
+            ui.note(&format!("{count} task definition{} {done}", if count == 1 { "" } else { "s" }));
+            0
+        }
+        Err(error) => {
+            ui.error(&error);
+            EXIT_FAILURE
+        }
+    }
+}
+
+async fn sweep(options: &GcOptions, aws: &Aws, ui: &Ui) -> Result<usize, ServiceError> {
+    ui.phase("ListTaskDefinitions");
+    let found = task_definitions::find(aws, ui).await?;
+    for rubbish in &found {
+        if !options.dry_run {
+            ui.phase(&format!("DeregisterTaskDefinition {}", rubbish.id));
+            task_definitions::take_away(aws, rubbish).await?;
+        }
+        tell(rubbish, ui);
+    }
+    Ok(found.len())
+}
+
+fn tell(rubbish: &Rubbish, ui: &Ui) {
+    use std::io::Write as _;
+    ui.clear();
+    // A reader that has gone does not stop the sweeping.
+    let _ = writeln!(std::io::stdout(), "{}\t{}", rubbish.id, rubbish.why);
+}

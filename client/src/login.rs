@@ -1,0 +1,250 @@
+//! The sentence: plan, task, ready, connect, session, stop. The only module that sees every stage.
+
+mod planning;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::aws::describe_tasks::describe_task;
+use crate::aws::{Aws, ServiceError};
+use crate::checkpoint::checkpoint;
+use crate::error::{Advice, EXIT_FAILURE, EXIT_USAGE};
+use crate::options::{Options, TimingsFormat};
+use crate::origin::OriginError;
+use crate::plan::{Plan, PlanError};
+use crate::ready::{ReadyError, Stopped, Wait, wait_until_ready};
+use crate::session::{self, ExitStatus, SessionError, SessionRequest};
+use crate::signals::Stop;
+use crate::ssh::{self, HANDSHAKE_TIMEOUT, Settings, SshError};
+use crate::task::{LaunchError, Task};
+use crate::timings::{Owner, Timings};
+use crate::ui::Ui;
+
+/// Time for a clean SSH disconnect, which nobody waits for.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Everything that can end a login early.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// There is no plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// There is no task definition for it.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    /// The caller could not be identified, or the derived task definition not be registered.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// There is no task.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The task did not answer.
+    #[error(transparent)]
+    Ready(#[from] ReadyError),
+    /// SSH failed.
+    #[error(transparent)]
+    Ssh(#[from] SshError),
+    /// The session failed.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The task ended under the session.
+    #[error("the task stopped: {}", .0.describe())]
+    Stopped(Stopped),
+    /// A signal ended it.
+    #[error("stopped by {0}")]
+    Interrupted(&'static str),
+}
+
+impl Advice for LoginError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Plan(error) => error.hints(),
+            Self::Origin(error) => error.hints(),
+            Self::Service(error) => error.hints(),
+            Self::Launch(error) => error.hints(),
+            Self::Ready(error) => error.hints(),
+            Self::Ssh(error) => error.hints(),
+            Self::Session(error) => error.hints(),
+            Self::Stopped(stopped) => stopped.hints(),
+            Self::Interrupted(_) => Vec::new(),
+        }
+    }
+}
+
+/// One login, from the plan to the farewell. Returns the exit status of the program.
+pub async fn run(options: Options, aws: &Aws, ui: &Ui, stop: &Stop) -> u8 {
+    let timings = Timings::start();
+    let dry_run = options.dry_run;
+    let planned = tokio::select! {
+        planned = planning::plan(options, aws, ui, &timings) => planned,
+        () = stop.first.cancelled() => Err(LoginError::Interrupted(stop.signal_name())),
+    };
+    match planned {
+        Err(error) => fail(&error, ui, stop),
+        Ok(planned) if dry_run => planned.show(aws, ui).await,
+        Ok(planned) => launch_and_visit(&Run { plan: &planned.plan, aws, ui, stop, timings: &timings }).await,
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Run<'a> {
+    plan: &'a Plan,
+    aws: &'a Aws,
+    ui: &'a Ui,
+    stop: &'a Stop,
+    timings: &'a Timings,
+}
+
+async fn launch_and_visit(run: &Run<'_>) -> u8 {
+    run.timings.begin("RunTask", Owner::Aws);
+    run.ui.phase(&format!("RunTask {} in {}", run.plan.request.task_definition, run.plan.request.cluster));
+    // Not a cancellation point: a request that was dropped half-way may leave a task that nobody knows.
+    let launched = tokio::select! {
+        launched = Task::run(run.plan, run.aws) => launched,
+        () = run.stop.second.cancelled() => return leave_unknown(run),
+    };
+    let task = match launched {
+        Ok(task) => task,
+        Err(error) => return fail(&LoginError::Launch(error), run.ui, run.stop),
+    };
+    checkpoint("after-run-task").await;
+    let outcome = visit(run, &task).await;
+    run.ui.clear();
+    let outcome = explain(run, &task, outcome).await;
+    let code = match &outcome {
+        Ok(status) => status.exit_code(),
+        Err(error) => fail(error, run.ui, run.stop),
+    };
+    let reason = if outcome.is_ok() { "the session ended" } else { "the run ended early" };
+    farewell(run, task, reason, code).await
+}
+
+/// Everything between a launched task and its end. Cancellable at every point.
+async fn visit(run: &Run<'_>, task: &Task) -> Result<ExitStatus, LoginError> {
+    let connection = tokio::select! {
+        connected = connect(run, task) => connected?,
+        () = run.stop.first.cancelled() => return Err(LoginError::Interrupted(run.stop.signal_name())),
+    };
+    checkpoint("after-connect").await;
+    run.timings.begin("session", Owner::Session);
+    run.ui.clear();
+    let request = SessionRequest {
+        command: run.plan.command.clone(),
+        tty: run.plan.tty,
+        escape: run.plan.escape,
+        set_env: run.plan.set_env.clone(),
+    };
+    let status = session::run(&connection, request, run.stop.first.clone()).await;
+    run.timings.begin("disconnect", Owner::Client);
+    // The session is over either way; the disconnect message is a courtesy.
+    let _ = tokio::time::timeout(DISCONNECT_TIMEOUT, connection.disconnect()).await;
+    match status {
+        Err(_) if run.stop.first.is_cancelled() => Err(LoginError::Interrupted(run.stop.signal_name())),
+        other => Ok(other?),
+    }
+}
+
+async fn connect(run: &Run<'_>, task: &Task) -> Result<ssh::Connection, LoginError> {
+    let wait = Wait { task, plan: run.plan, aws: run.aws, ui: run.ui, timings: run.timings };
+    let (stream, route) = wait_until_ready(wait).await?;
+    checkpoint("after-route").await;
+    run.timings.begin("SSH handshake", Owner::Client);
+    tracing::info!(%route, "the task answers");
+    let settings = Settings {
+        user: run.plan.user.clone(),
+        identity: Arc::new(run.plan.identity.clone()),
+        host_key: run.plan.host_key.clone(),
+        server_alive_interval: run.plan.server_alive_interval,
+        server_alive_count_max: run.plan.server_alive_count_max as usize,
+        handshake_timeout: HANDSHAKE_TIMEOUT,
+    };
+    Ok(ssh::connect(stream, &settings).await?)
+}
+
+/// A connection that broke because the task ended is told as the end of the task.
+async fn explain(
+    run: &Run<'_>,
+    task: &Task,
+    outcome: Result<ExitStatus, LoginError>,
+) -> Result<ExitStatus, LoginError> {
+    let lost = matches!(outcome, Err(LoginError::Ssh(_) | LoginError::Session(_)));
+    if !lost || run.stop.second.is_cancelled() {
+        return outcome;
+    }
+    match describe_task(run.aws, &task.cluster, &task.arn, &run.plan.container).await {
+        Ok(Some(state)) if state.is_ending() => Err(LoginError::Stopped(Stopped::of(&state))),
+        _ => outcome,
+    }
+}
+
+async fn farewell(run: &Run<'_>, task: Task, reason: &str, code: u8) -> u8 {
+    run.timings.begin("StopTask", Owner::Aws);
+    let (id, age, command) = (task.id().to_owned(), task.age(), task.stop_command());
+    let size = run.plan.size(task.state.cpu.as_deref(), task.state.memory.as_deref());
+    let left = tokio::select! {
+        stopped = task.stop(run.aws, reason) => stopped.err(),
+        () = run.stop.second.cancelled() => {
+            session::terminal::restore();
+            run.ui.warn(&format!("leaving before the task {id} is known to be stopped; to be sure: {command}"));
+            return code;
+        }
+    };
+    if let Some(error) = &left {
+        run.ui.error(error);
+    }
+    let cost = size.map(|size| format!(", about ${:.4}", size.cost(age))).unwrap_or_default();
+    let ended = if left.is_some() { "not stopped" } else { "stopped" };
+    run.ui.note(&format!("task {id} {ended} after {}{cost}", human(age)));
+    match run.plan.timings {
+        None => {}
+        Some(TimingsFormat::Text) => run.ui.note(&run.timings.to_text()),
+        Some(TimingsFormat::Json) => run.ui.data(&run.timings.to_json().to_string()),
+    }
+    if left.is_some() && code == 0 { EXIT_FAILURE } else { code }
+}
+
+/// The second signal came while RunTask was under way: whether a task exists is not known.
+fn leave_unknown(run: &Run<'_>) -> u8 {
+    run.ui.clear();
+    let request = &run.plan.request;
+    run.ui.warn(&format!(
+        "RunTask was under way: look for a task with tag fargate-login:run={} with: aws ecs list-tasks --region {} --cluster {} --started-by {}",
+        run.plan.run, run.aws.region, request.cluster, request.started_by,
+    ));
+    run.stop.exit_code().unwrap_or(EXIT_FAILURE)
+}
+
+fn fail(error: &LoginError, ui: &Ui, stop: &Stop) -> u8 {
+    ui.clear();
+    if let LoginError::Interrupted(name) = error {
+        ui.note(&format!("{name}: cleaning up; a second one leaves at once"));
+        return stop.exit_code().unwrap_or(EXIT_FAILURE);
+    }
+    ui.error(error);
+    let is_usage = match error {
+        LoginError::Plan(_) => true,
+        LoginError::Origin(error) => error.is_usage(),
+        _ => false,
+    };
+    if is_usage { EXIT_USAGE } else { EXIT_FAILURE }
+}
+
+fn human(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, _) => format!("{:.1} s", duration.as_secs_f64()),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_told_as_people_say_them() {
+        let told = |seconds| human(Duration::from_secs_f64(seconds));
+        assert_eq!([told(1.25), told(61.0), told(7260.0)], ["1.2 s", "1 min 1 s", "2 h 1 min"]);
+    }
+}

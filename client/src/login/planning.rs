@@ -1,0 +1,130 @@
+//! From options to a plan: what is looked up, drawn and registered on the way, and what a dry run shows of it.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use fargate_contract::HostSeed;
+use rand::RngExt as _;
+use serde_json::{Value, json};
+
+use super::LoginError;
+use crate::aws::describe_task_definition::describe_task_definition;
+use crate::aws::error::Fault;
+use crate::aws::get_caller_identity::get_caller_identity;
+use crate::aws::{Aws, ServiceError};
+use crate::derive::{Derived, reuse};
+use crate::error::EXIT_FAILURE;
+use crate::options::Options;
+use crate::origin::{self, Origin};
+use crate::plan::{self, Given, Plan};
+use crate::ssh::identity::OneTimeKey;
+use crate::timings::{Owner, Timings};
+use crate::ui::Ui;
+
+/// The caller's name is worth this much waiting, and no more: it only labels the task.
+const CALLER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A plan, and what it was made of.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    origin: Origin,
+    caller: Option<String>,
+}
+
+/// Makes the plan. A derived task definition is registered on the way unless it is there already, or this is a dry run.
+pub(super) async fn plan(mut options: Options, aws: &Aws, ui: &Ui, timings: &Timings) -> Result<Planned, LoginError> {
+    if options.from.is_some() || options.like_service.is_some() {
+        timings.begin("task definition", Owner::Aws);
+    }
+    let origin = origin::settle(&mut options, aws, ui).await?;
+    plan::check(&options)?;
+    let caller = if options.no_tags && !options.dry_run { None } else { caller(aws).await? };
+    let (dry_run, tagged) = (options.dry_run, !options.no_tags);
+    let given = Given {
+        run: uuid::Uuid::new_v4().to_string(),
+        host_seed: HostSeed::new(rand::rng().random()),
+        identity: OneTimeKey::generate(),
+        caller: caller.clone(),
+    };
+    let mut plan = Plan::new(options, given)?;
+    if let Origin::Derived(derived) = &origin {
+        ui.phase(&format!("DescribeTaskDefinition {}", derived.family()));
+        let found = reuse::find(aws, derived).await?;
+        if let Some(arn) = found {
+            plan.request.task_definition = arn;
+        } else if !dry_run {
+            ui.phase(&format!("RegisterTaskDefinition {}", derived.family()));
+            plan.request.task_definition = reuse::register(aws, derived, tagged, caller.as_deref()).await?;
+            ui.note(&told(derived, &plan.request.task_definition));
+        }
+    }
+    Ok(Planned { plan, origin, caller })
+}
+
+/// What was registered, in one line that stays.
+fn told(derived: &Derived, arn: &str) -> String {
+    let name = arn.rsplit('/').next().unwrap_or(arn);
+    let left_out =
+        if derived.left_out.is_empty() { String::new() } else { format!(", without {}", derived.left_out.join(", ")) };
+    format!("registered {name}: {} with our init in container {}{left_out}", derived.original.name(), derived.container)
+}
+
+/// Who calls, if STS says so in time. Credentials that STS refuses would be refused by ECS as well: that is an error.
+async fn caller(aws: &Aws) -> Result<Option<String>, ServiceError> {
+    match tokio::time::timeout(CALLER_TIMEOUT, get_caller_identity(aws)).await {
+        Ok(Ok(arn)) => Ok(arn),
+        Ok(Err(error)) => match (&error.fault, error.code()) {
+            (Fault::Refused { .. }, Some(code)) if !code.starts_with("AccessDenied") && !error.is_transient() => {
+                Err(error)
+            }
+            (Fault::Unreachable(cause), _) if cause.contains("credential") || cause.contains("MFA") => Err(error),
+            _ => Ok(None),
+        },
+        Err(_) => Ok(None),
+    }
+}
+
+impl Planned {
+    /// Prints the plan, and behind it what a derived task definition changes. Returns the exit status of the program.
+    pub(super) async fn show(&self, aws: &Aws, ui: &Ui) -> u8 {
+        let named;
+        let definition = match &self.origin {
+            Origin::Found(definition) => Some(definition),
+            Origin::Derived(derived) => Some(&derived.original),
+            Origin::Named => {
+                named = describe_task_definition(aws, &self.plan.request.task_definition).await;
+                named.as_ref().inspect_err(|error| ui.warn(&format!("{error}; the plan has no price"))).ok()
+            }
+        };
+        ui.clear();
+        let mut json = self.plan.to_json(definition, self.caller.as_deref(), &aws.region);
+        let mut diff = String::new();
+        if let Origin::Derived(derived) = &self.origin {
+            json["taskDefinition"] = Value::Null;
+            json["derive"] = self.derivation(derived);
+            if let Some(Value::Array(calls)) = json.get_mut("calls") {
+                let found = ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions", "ecs:RegisterTaskDefinition"];
+                calls.splice(0..0, found.map(Value::from));
+            }
+            diff = derived.diff();
+        }
+        match std::io::stdout().write_all(format!("{json:#}\n{diff}").as_bytes()) {
+            Ok(()) => 0,
+            Err(_) => EXIT_FAILURE,
+        }
+    }
+
+    fn derivation(&self, derived: &Derived) -> Value {
+        let task_definition = &self.plan.request.task_definition;
+        let registered = (task_definition != derived.family()).then_some(task_definition);
+        json!({
+            "from": derived.original.arn(),
+            "family": derived.family(),
+            "container": derived.container,
+            "contentHash": derived.content_hash,
+            "registered": registered,
+            "leftOut": derived.left_out,
+        })
+    }
+}

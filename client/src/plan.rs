@@ -1,0 +1,384 @@
+//! The plan: options with nothing left open. Making one changes nothing anywhere; showing one is `--dry-run`.
+
+pub mod show;
+
+use std::time::Duration;
+
+use fargate_contract::{Grant, HostSeed, limits};
+
+use crate::aws::run_task::{
+    AwsVpcConfiguration, CapacityProvider, ContainerOverride, EphemeralStorage, NetworkConfiguration, Overrides,
+    RunTaskRequest, Tag, Variable,
+};
+use crate::error::Advice;
+use crate::options::{EscapeChar, HostKeyMode, Launcher, Options, RemoteCommand, TimingsFormat, Tty};
+use crate::price::Size;
+use crate::ssh::host_key::HostKey;
+use crate::ssh::identity::OneTimeKey;
+
+/// `startedBy` of every task of ours, as the ancestor's.
+pub const STARTED_BY: &str = "ecs-fargate-login";
+/// SSH user when none is named: the ancestor's, and in our image the container's own user.
+const DEFAULT_USER: &str = "root";
+/// Container when none is named: the ancestor's.
+const DEFAULT_CONTAINER: &str = "cli";
+/// Port of a task of the embedded stand-in: an ordinary user may not listen on 22.
+const LOCAL_PORT: u16 = 2222;
+/// Our own image answers some 20 to 60 s after RunTask; a large one may take minutes.
+const START_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// As OpenSSH users set it who care: a dead peer is noticed in 45 s.
+const SERVER_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const SERVER_ALIVE_COUNT_MAX: u32 = 3;
+/// One SYN and its first retransmission; the dial is repeated anyway.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Most subnets and security groups of a task (ECS API reference, AwsVpcConfiguration).
+const SUBNETS_MAX: usize = 16;
+const SECURITY_GROUPS_MAX: usize = 5;
+/// Longest tag value (ECS API reference, Tag).
+const TAG_VALUE_MAX_CHARS: usize = 256;
+
+/// Everything one run needs to know.
+#[derive(Debug)]
+pub struct Plan {
+    /// Name of this run, also its `clientToken`.
+    pub run: String,
+    /// The request that will be sent.
+    pub request: RunTaskRequest,
+    /// Container that serves SSH.
+    pub container: String,
+    /// Whether a public address is asked for.
+    pub public: bool,
+    /// SSH port.
+    pub port: u16,
+    /// SSH user.
+    pub user: String,
+    /// The one-time key.
+    pub identity: OneTimeKey,
+    /// How the host key is verified.
+    pub host_key: HostKey,
+    /// What to run.
+    pub command: RemoteCommand,
+    /// Whether to ask for a terminal.
+    pub tty: Tty,
+    /// Escape character.
+    pub escape: Option<EscapeChar>,
+    /// Variables for the session.
+    pub set_env: Vec<(String, String)>,
+    /// Keepalive.
+    pub server_alive_interval: Duration,
+    /// Keepalives that may stay without answer.
+    pub server_alive_count_max: u32,
+    /// Time for one TCP connection.
+    pub connect_timeout: Duration,
+    /// Time until the task must answer SSH.
+    pub start_timeout: Duration,
+    /// Longest life of the container, enforced by the init.
+    pub max_lifetime: Duration,
+    /// Phase timeline.
+    pub timings: Option<TimingsFormat>,
+}
+
+/// Why there is no plan. All of these are wrong usage.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// `-n` is missing.
+    #[error("no task definition is named")]
+    NoTaskDefinition,
+    /// `-sn` is missing.
+    #[error("no subnet is named")]
+    NoSubnets,
+    /// A list is longer than the API takes.
+    #[error("{given} {what} are given, but a task takes at most {most}")]
+    TooMany {
+        /// Subnets or security groups.
+        what: &'static str,
+        /// How many were given.
+        given: usize,
+        /// How many the API takes.
+        most: usize,
+    },
+    /// The overrides would be refused.
+    #[error("the overrides take {bytes} bytes, but only {} fit", limits::OVERRIDES_BUDGET_BYTES)]
+    OverridesTooLong {
+        /// Size as JSON.
+        bytes: usize,
+        /// The longest variable of the user's.
+        longest: Option<String>,
+    },
+    /// The grant cannot be written.
+    #[error(transparent)]
+    Grant(#[from] fargate_contract::GrantError),
+}
+
+impl Advice for PlanError {
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::NoTaskDefinition => {
+                "name it with `-n FAMILY[:REVISION]`, or a service with `--like-service`; or try `--local -n test-cli`"
+                    .to_owned()
+            },
+            Self::NoSubnets => {
+                "name one or more with `-sn subnet-...` or FARGATE_LOGIN_SUBNETS, or a service to be like with `--like-service`"
+                    .to_owned()
+            },
+            Self::TooMany { .. } => "leave some out".to_owned(),
+            Self::OverridesTooLong { longest: Some(name), .. } => {
+                format!("shorten `--env {name}` (the longest), or put it into the task definition")
+            }
+            Self::OverridesTooLong { longest: None, .. } | Self::Grant(_) => return Vec::new(),
+        };
+        vec![hint]
+    }
+}
+
+/// What is drawn or looked up before a plan is made.
+#[derive(Debug)]
+pub struct Given {
+    /// A UUID, as text.
+    pub run: String,
+    /// 32 random bytes for the pinned host key.
+    pub host_seed: HostSeed,
+    /// The one-time key.
+    pub identity: OneTimeKey,
+    /// ARN of the caller, where known.
+    pub caller: Option<String>,
+}
+
+impl Plan {
+    /// Fills in what the options leave open.
+    ///
+    /// # Errors
+    /// [`PlanError`].
+    pub fn new(options: Options, given: Given) -> Result<Self, PlanError> {
+        let task_definition = check(&options)?;
+        let mode = options.host_key.unwrap_or(HostKeyMode::Pinned);
+        let grant = grant(&options, &given, mode);
+        let container = options.container.clone().unwrap_or_else(|| DEFAULT_CONTAINER.to_owned());
+        let overrides = overrides(&options, &grant, &container)?;
+        let public = options.public.unwrap_or(true);
+        let capacity_providers = capacity_providers(&options);
+        let request = RunTaskRequest {
+            cluster: options.cluster.clone().unwrap_or_else(|| "default".to_owned()),
+            task_definition,
+            count: 1,
+            launch_type: capacity_providers.is_empty().then(|| "FARGATE".to_owned()),
+            capacity_provider_strategy: capacity_providers,
+            platform_version: options.platform_version.clone().unwrap_or_else(|| "LATEST".to_owned()),
+            network_configuration: NetworkConfiguration {
+                awsvpc_configuration: AwsVpcConfiguration {
+                    subnets: options.subnets.clone(),
+                    security_groups: options.security_groups.clone(),
+                    assign_public_ip: if public { "ENABLED" } else { "DISABLED" }.to_owned(),
+                },
+            },
+            overrides,
+            started_by: STARTED_BY.to_owned(),
+            client_token: given.run.clone(),
+            enable_execute_command: false,
+            tags: if options.no_tags { Vec::new() } else { tags(&given) },
+        };
+        Ok(Self {
+            request,
+            container,
+            public,
+            port: grant.port,
+            user: options.user.unwrap_or_else(|| DEFAULT_USER.to_owned()),
+            host_key: match mode {
+                HostKeyMode::Pinned => HostKey::Pinned(given.host_seed.public_key()),
+                HostKeyMode::AcceptNew => HostKey::AcceptNew,
+            },
+            run: given.run,
+            identity: given.identity,
+            command: options.command,
+            tty: options.tty,
+            escape: options.escape,
+            set_env: options.set_env,
+            server_alive_interval: options.server_alive_interval.unwrap_or(SERVER_ALIVE_INTERVAL),
+            server_alive_count_max: options.server_alive_count_max.unwrap_or(SERVER_ALIVE_COUNT_MAX),
+            connect_timeout: options.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            start_timeout: options.start_timeout.unwrap_or(START_TIMEOUT),
+            max_lifetime: grant.max_lifetime,
+            timings: options.timings,
+        })
+    }
+
+    /// What is paid for, given what ECS says of the task's size where the run does not override it.
+    #[must_use]
+    pub fn size(&self, cpu: Option<&str>, memory: Option<&str>) -> Option<Size> {
+        let overrides = &self.request.overrides;
+        let storage = overrides.ephemeral_storage.as_ref().and_then(|storage| u32::try_from(storage.size_in_gib).ok());
+        Size::read(overrides.cpu.as_deref().or(cpu), overrides.memory.as_deref().or(memory), storage, self.public)
+    }
+}
+
+/// What can be said without asking anybody: that everything needed is named. Answers the task definition.
+///
+/// # Errors
+/// [`PlanError`].
+pub fn check(options: &Options) -> Result<String, PlanError> {
+    let task_definition = options.task_definition.clone().ok_or(PlanError::NoTaskDefinition)?;
+    check_network(options)?;
+    Ok(task_definition)
+}
+
+/// The part of [`check`] that is about the network.
+///
+/// # Errors
+/// [`PlanError`].
+pub fn check_network(options: &Options) -> Result<(), PlanError> {
+    if options.subnets.is_empty() {
+        return Err(PlanError::NoSubnets);
+    }
+    check_count("subnets", options.subnets.len(), SUBNETS_MAX)?;
+    check_count("security groups", options.security_groups.len(), SECURITY_GROUPS_MAX)
+}
+
+fn check_count(what: &'static str, given: usize, most: usize) -> Result<(), PlanError> {
+    if given > most { Err(PlanError::TooMany { what, given, most }) } else { Ok(()) }
+}
+
+fn grant(options: &Options, given: &Given, mode: HostKeyMode) -> Grant {
+    // A process of this machine is one of an ordinary user's; a container is as on Fargate.
+    let default_port = if options.local == Some(Launcher::Process) { LOCAL_PORT } else { limits::DEFAULT_PORT };
+    Grant {
+        // A foreign sshd has its own host key: the seed would be a secret sent for nothing.
+        host_seed: (mode == HostKeyMode::Pinned).then(|| given.host_seed.clone()),
+        port: options.port.unwrap_or(default_port),
+        login_timeout: options.login_timeout.unwrap_or(limits::LOGIN_TIMEOUT),
+        idle_timeout: options.idle_timeout.filter(|idle| !idle.is_zero()),
+        max_lifetime: options.max_lifetime.unwrap_or(limits::MAX_LIFETIME),
+        run: Some(given.run.clone()),
+        ..Grant::new(given.identity.public_key().clone())
+    }
+}
+
+fn overrides(options: &Options, grant: &Grant, container: &str) -> Result<Overrides, PlanError> {
+    let of_grant = grant.to_env()?.into_iter().map(|(name, value)| Variable { name: name.to_owned(), value });
+    let of_user = options.env.iter().map(|(name, value)| Variable { name: name.clone(), value: value.clone() });
+    let overrides = Overrides {
+        container_overrides: vec![ContainerOverride {
+            name: container.to_owned(),
+            environment: of_grant.chain(of_user).collect(),
+        }],
+        cpu: options.cpu.map(|cpu| cpu.to_string()),
+        memory: options.memory.map(|memory| memory.to_string()),
+        // The option's parser allows 21 to 200.
+        ephemeral_storage: options
+            .ephemeral_storage
+            .and_then(|gib| i32::try_from(gib).ok())
+            .map(|size_in_gib| EphemeralStorage { size_in_gib }),
+        task_role_arn: options.task_role_arn.clone(),
+    };
+    let bytes = serde_json::to_string(&overrides).map_or(0, |json| json.len());
+    if bytes > limits::OVERRIDES_BUDGET_BYTES {
+        let longest = options.env.iter().max_by_key(|(_, value)| value.len()).map(|(name, _)| name.clone());
+        return Err(PlanError::OverridesTooLong { bytes, longest });
+    }
+    Ok(overrides)
+}
+
+/// Spot on request, else what the service has that the run is to be like.
+fn capacity_providers(options: &Options) -> Vec<CapacityProvider> {
+    match options.spot {
+        Some(true) => vec![CapacityProvider { capacity_provider: "FARGATE_SPOT".to_owned(), base: 0, weight: 1 }],
+        Some(false) => Vec::new(),
+        None => options.capacity_providers.clone(),
+    }
+}
+
+fn tags(given: &Given) -> Vec<Tag> {
+    let tag = |key: &str, value: &str| Tag { key: format!("fargate-login:{key}"), value: tag_value(value) };
+    let mut tags = vec![tag("run", &given.run), tag("version", env!("CARGO_PKG_VERSION"))];
+    tags.extend(given.caller.as_deref().map(|caller| tag("caller", caller)));
+    tags
+}
+
+/// A value of the characters that every service takes in tags (ECS API reference, Tag).
+pub(crate) fn tag_value(text: &str) -> String {
+    let allowed = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
+    text.chars().map(|c| if allowed(c) { c } else { '_' }).take(TAG_VALUE_MAX_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn given() -> Given {
+        Given {
+            run: "6a1f0d52-6ab1-4bb0-9d0e-0f6f5a3f2f11".to_owned(),
+            host_seed: HostSeed::new([3; 32]),
+            identity: OneTimeKey::generate(),
+            caller: Some("arn:aws:iam::000000000000:user/o'neil".to_owned()),
+        }
+    }
+
+    pub(super) fn options() -> Options {
+        Options {
+            task_definition: Some("test-cli".to_owned()),
+            subnets: vec!["subnet-1".to_owned()],
+            security_groups: vec!["sg-1".to_owned()],
+            ..Options::default()
+        }
+    }
+
+    #[test]
+    fn the_ancestors_defaults_hold() {
+        let plan = Plan::new(options(), given()).expect("a plan");
+        assert_eq!((plan.request.cluster.as_str(), plan.container.as_str(), plan.public), ("default", "cli", true));
+        assert_eq!((plan.port, plan.user.as_str()), (22, "root"));
+        assert_eq!(plan.request.started_by, "ecs-fargate-login");
+        assert!(plan.request.started_by.len() <= limits::STARTED_BY_MAX_CHARS);
+    }
+
+    #[test]
+    fn launch_type_and_capacity_provider_exclude_each_other() {
+        let plan = Plan::new(Options { spot: Some(true), ..options() }, given()).expect("a plan");
+        assert_eq!(plan.request.launch_type, None);
+        assert_eq!(plan.request.capacity_provider_strategy[0].capacity_provider, "FARGATE_SPOT");
+        let plan = Plan::new(options(), given()).expect("a plan");
+        assert!(plan.request.capacity_provider_strategy.is_empty());
+        let of_service = vec![CapacityProvider { capacity_provider: "FARGATE".to_owned(), base: 1, weight: 1 }];
+        let like = || Options { capacity_providers: of_service.clone(), ..options() };
+        let plan = Plan::new(like(), given()).expect("a plan");
+        assert_eq!((plan.request.launch_type, plan.request.capacity_provider_strategy), (None, of_service.clone()));
+        let plan = Plan::new(Options { spot: Some(false), ..like() }, given()).expect("a plan");
+        assert_eq!(plan.request.launch_type.as_deref(), Some("FARGATE"));
+    }
+
+    #[test]
+    fn the_seed_goes_only_to_an_init_that_uses_it() {
+        let names = |plan: &Plan| -> Vec<String> {
+            plan.request.overrides.container_overrides[0].environment.iter().map(|v| v.name.clone()).collect()
+        };
+        let pinned = Plan::new(options(), given()).expect("a plan");
+        assert!(names(&pinned).contains(&"_FARGATE_LOGIN_HOST_SEED".to_owned()));
+        let open = Options { host_key: Some(HostKeyMode::AcceptNew), ..options() };
+        let open = Plan::new(open, given()).expect("a plan");
+        assert_eq!(names(&open), ["_AUTHORIZED_PUBLIC_KEY", "_FARGATE_LOGIN_RUN"]);
+    }
+
+    #[test]
+    fn what_the_service_would_refuse_is_refused_before() {
+        let plan = |options| Plan::new(options, given()).map(|_| ()).expect_err("no plan");
+        assert_eq!(plan(Options::default()), PlanError::NoTaskDefinition);
+        assert_eq!(plan(Options { subnets: vec![], ..options() }), PlanError::NoSubnets);
+        let groups = vec!["sg-1".to_owned(); 6];
+        assert!(matches!(plan(Options { security_groups: groups, ..options() }), PlanError::TooMany { most: 5, .. }));
+        let env = vec![("A".to_owned(), "x".to_owned()), ("BIG".to_owned(), "x".repeat(7000))];
+        match plan(Options { env, ..options() }) {
+            PlanError::OverridesTooLong { longest, bytes } => {
+                assert_eq!(longest.as_deref(), Some("BIG"));
+                assert!(bytes > limits::OVERRIDES_BUDGET_BYTES);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn tags_hold_only_what_tags_may() {
+        let plan = Plan::new(options(), given()).expect("a plan");
+        let caller = plan.request.tags.iter().find(|tag| tag.key == "fargate-login:caller").expect("the caller's tag");
+        assert_eq!(caller.value, "arn:aws:iam::000000000000:user/o_neil");
+        assert!(Plan::new(Options { no_tags: true, ..options() }, given()).expect("a plan").request.tags.is_empty());
+    }
+}

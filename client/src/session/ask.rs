@@ -1,0 +1,64 @@
+//! What a session asks the server for before it begins: a terminal, variables, a program.
+
+use std::collections::VecDeque;
+
+use russh::ChannelWriteHalf;
+use russh::client::Msg;
+
+use super::SessionRequest;
+use super::modes;
+use super::terminal::{Terminal, size};
+
+/// `TERM` for the remote when we have none.
+const NO_TERM: &str = "dumb";
+
+/// What still needs an answer; answers come in the order of asking (RFC 4254, section 5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The terminal.
+    Pty,
+    /// The shell or command.
+    Start,
+}
+
+/// Asks for everything at once, so that a session costs one round trip. `pty` holds the terminal to be like, if any.
+///
+/// # Errors
+/// When the connection has ended.
+pub(super) async fn ask(
+    requests: &ChannelWriteHalf<Msg>,
+    pty: Option<Option<&Terminal>>,
+    request: &SessionRequest,
+    line: Option<String>,
+) -> Result<VecDeque<Asked>, russh::Error> {
+    let mut asked = VecDeque::new();
+    if let Some(terminal) = pty {
+        let term = std::env::var("TERM").unwrap_or_else(|_| NO_TERM.to_owned());
+        let size = size(terminal);
+        let (columns, rows) = (u32::from(size.ws_col), u32::from(size.ws_row));
+        let (width, height) = (u32::from(size.ws_xpixel), u32::from(size.ws_ypixel));
+        let modes = modes::encode(terminal.map(Terminal::settings));
+        requests.request_pty(true, &term, columns, rows, width, height, &modes).await?;
+        asked.push_back(Asked::Pty);
+        for (name, value) in locale() {
+            requests.set_env(false, name, value).await?;
+        }
+    }
+    // After our locale, so that the user's own choice wins.
+    for (name, value) in &request.set_env {
+        requests.set_env(false, name, value).await?;
+    }
+    match line {
+        None => requests.request_shell(true).await?,
+        Some(line) => requests.exec(true, line).await?,
+    }
+    asked.push_back(Asked::Start);
+    Ok(asked)
+}
+
+/// Our locale: the remote's programs write to our terminal.
+fn locale() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name == "LANG" || name.starts_with("LC_"))
+}

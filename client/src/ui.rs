@@ -1,0 +1,107 @@
+//! Our own talk: all of it to stderr, one spinner line on a terminal, plain lines elsewhere, nothing when quiet.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::error::Advice;
+
+/// Spinner frames per second are bounded by this; slower looks dead, faster costs.
+const TICK: Duration = Duration::from_millis(100);
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// The only door to stderr.
+#[derive(Debug)]
+pub struct Ui {
+    quiet: bool,
+    spinner: Mutex<Option<ProgressBar>>,
+    on_terminal: bool,
+}
+
+impl Ui {
+    /// With `quiet`, only errors are said.
+    #[must_use]
+    pub fn new(quiet: bool) -> Self {
+        Self { quiet, spinner: Mutex::new(None), on_terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// Shows the phase we are in: replaces the spinner line on a terminal, adds a line elsewhere.
+    pub fn phase(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        if !self.on_terminal {
+            return self.line(text);
+        }
+        let mut spinner = self.lock();
+        spinner.get_or_insert_with(new_spinner).set_message(text.to_owned());
+    }
+
+    /// Takes the spinner line away: from here on the terminal belongs to somebody else.
+    pub fn clear(&self) {
+        if let Some(spinner) = self.lock().take() {
+            spinner.finish_and_clear();
+        }
+    }
+
+    /// A line that stays.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            self.line(text);
+        }
+    }
+
+    /// Something the user should know even though the run goes on; said also when quiet.
+    pub fn warn(&self, text: &str) {
+        self.line(&format!("{WARNING}warning:{WARNING:#} {text}"));
+    }
+
+    /// An error and its hints; said also when quiet.
+    pub fn error<E: std::error::Error + Advice>(&self, error: &E) {
+        self.line(&render(error));
+    }
+
+    /// A line that was asked for by name, such as `--timings=json`: said also when quiet, never coloured.
+    pub fn data(&self, text: &str) {
+        self.line(text);
+    }
+
+    fn line(&self, text: &str) {
+        let write = || {
+            // A closed stderr leaves nobody to tell.
+            let _ = writeln!(anstream::stderr().lock(), "{text}");
+        };
+        match self.lock().as_ref() {
+            Some(spinner) => spinner.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+        self.spinner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn new_spinner() -> ProgressBar {
+    let spinner = ProgressBar::new_spinner();
+    // The template is a constant; if it did not parse, the default style would do.
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+        spinner.set_style(style);
+    }
+    spinner.enable_steady_tick(TICK);
+    spinner
+}
+
+/// `error: ...` and its `hint: ...` lines, with colour that the stream may strip.
+pub fn render<E: std::error::Error + Advice>(error: &E) -> String {
+    let mut text = format!("{ERROR}error:{ERROR:#} {error}");
+    for hint in error.hints() {
+        text.push_str(&format!("\n{HINT}hint:{HINT:#} {hint}"));
+    }
+    text
+}

@@ -1,0 +1,236 @@
+//! The grant: what one run allows the container to do, for whom and for how long. It travels as environment variables in
+//! the RunTask override, which readers of `ecs:DescribeTasks` see: it can hold nothing that outlives the run.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ssh_key::PublicKey;
+
+use crate::host_seed::HostSeed;
+use crate::limits;
+
+/// The ancestor's name for the one public key that may log in, as an `authorized_keys` line.
+pub const AUTHORIZED_PUBLIC_KEY: &str = "_AUTHORIZED_PUBLIC_KEY";
+/// Seed of the pinned host key. Absent: the init makes a host key of its own.
+pub const HOST_SEED: &str = "_FARGATE_LOGIN_HOST_SEED";
+/// TCP port to listen on.
+pub const PORT: &str = "_FARGATE_LOGIN_PORT";
+/// Address to listen on. Absent: every address, IPv6 and IPv4.
+pub const LISTEN: &str = "_FARGATE_LOGIN_LISTEN";
+/// `1`: the key is burnt after the first login. `many`: it stays good for the life of the container.
+pub const CONNECTIONS: &str = "_FARGATE_LOGIN_CONNECTIONS";
+/// Milliseconds to wait for the first login.
+pub const LOGIN_TIMEOUT: &str = "_FARGATE_LOGIN_LOGIN_TIMEOUT_MS";
+/// Milliseconds without a byte in any session after which the container ends. Absent: never.
+pub const IDLE_TIMEOUT: &str = "_FARGATE_LOGIN_IDLE_TIMEOUT_MS";
+/// Milliseconds the container lives at most.
+pub const MAX_LIFETIME: &str = "_FARGATE_LOGIN_MAX_LIFETIME_MS";
+/// The run's name, for logs and tags; no secret.
+pub const RUN: &str = "_FARGATE_LOGIN_RUN";
+
+/// Every variable of the grant: what the init removes from the environment before anybody else sees it.
+pub const VARIABLES: [&str; 9] =
+    [AUTHORIZED_PUBLIC_KEY, HOST_SEED, PORT, LISTEN, CONNECTIONS, LOGIN_TIMEOUT, IDLE_TIMEOUT, MAX_LIFETIME, RUN];
+
+/// How many authenticated connections the key is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// One; afterwards the key is burnt.
+    Once,
+    /// As many as come while the container lives.
+    Many,
+}
+
+/// What the container is allowed to do, for whom and for how long.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The only key that may log in.
+    pub authorized_key: PublicKey,
+    /// Seed of the pinned host key; `None` makes the init draw a host key of its own.
+    pub host_seed: Option<HostSeed>,
+    /// TCP port to listen on.
+    pub port: u16,
+    /// Address to listen on; `None` is every address.
+    pub listen: Option<IpAddr>,
+    /// How many authenticated connections the key is good for.
+    pub connections: Connections,
+    /// How long the init waits for the first login.
+    pub login_timeout: Duration,
+    /// How long all sessions may be without a byte; `None` is for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How long the container lives at most.
+    pub max_lifetime: Duration,
+    /// The run's name.
+    pub run: Option<String>,
+}
+
+/// Why an environment holds no valid grant. Names the variable; never repeats a value that could be secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GrantError {
+    /// There is no key: nobody could ever log in.
+    #[error("{AUTHORIZED_PUBLIC_KEY} is not set: nobody may log in")]
+    NoKey,
+    /// The key does not parse.
+    #[error("{AUTHORIZED_PUBLIC_KEY} is not a public key in OpenSSH form: {0}")]
+    BadKey(String),
+    /// Another variable does not parse.
+    #[error("{name} is not {expected}")]
+    BadValue {
+        /// The variable.
+        name: &'static str,
+        /// What it should have held.
+        expected: &'static str,
+    },
+}
+
+impl Grant {
+    /// A grant for one key with every limit at its default.
+    #[must_use]
+    pub fn new(authorized_key: PublicKey) -> Self {
+        Self {
+            authorized_key,
+            host_seed: None,
+            port: limits::DEFAULT_PORT,
+            listen: None,
+            connections: Connections::Once,
+            login_timeout: limits::LOGIN_TIMEOUT,
+            idle_timeout: None,
+            max_lifetime: limits::MAX_LIFETIME,
+            run: None,
+        }
+    }
+
+    /// The grant as environment variables, the ancestor's first. Values that equal the default are left out: the override
+    /// has 8192 characters.
+    ///
+    /// # Errors
+    /// [`GrantError::BadKey`] when the key cannot be written in OpenSSH form.
+    pub fn to_env(&self) -> Result<Vec<(&'static str, String)>, GrantError> {
+        let key = self.authorized_key.to_openssh().map_err(|error| GrantError::BadKey(error.to_string()))?;
+        let mut env = vec![(AUTHORIZED_PUBLIC_KEY, key)];
+        if let Some(seed) = &self.host_seed {
+            env.push((HOST_SEED, seed.encode().to_string()));
+        }
+        if self.port != limits::DEFAULT_PORT {
+            env.push((PORT, self.port.to_string()));
+        }
+        if let Some(address) = self.listen {
+            env.push((LISTEN, address.to_string()));
+        }
+        if self.connections == Connections::Many {
+            env.push((CONNECTIONS, "many".to_owned()));
+        }
+        if self.login_timeout != limits::LOGIN_TIMEOUT {
+            env.push((LOGIN_TIMEOUT, self.login_timeout.as_millis().to_string()));
+        }
+        if let Some(idle) = self.idle_timeout {
+            env.push((IDLE_TIMEOUT, idle.as_millis().to_string()));
+        }
+        if self.max_lifetime != limits::MAX_LIFETIME {
+            env.push((MAX_LIFETIME, self.max_lifetime.as_millis().to_string()));
+        }
+        if let Some(run) = &self.run {
+            env.push((RUN, run.clone()));
+        }
+        Ok(env)
+    }
+
+    /// Reads a grant through `lookup`, which answers a variable's value. Absent limits take their defaults.
+    ///
+    /// # Errors
+    /// [`GrantError`] naming the first variable that is missing or wrong.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, GrantError> {
+        let key = lookup(AUTHORIZED_PUBLIC_KEY).ok_or(GrantError::NoKey)?;
+        let key = PublicKey::from_openssh(key.trim()).map_err(|error| GrantError::BadKey(error.to_string()))?;
+        let bad = |name, expected| GrantError::BadValue { name, expected };
+        let milliseconds = |name| match lookup(name).map(|text| text.parse::<u64>()) {
+            None => Ok(None),
+            Some(Ok(number)) if number > 0 => Ok(Some(Duration::from_millis(number))),
+            Some(_) => Err(bad(name, "a number of milliseconds above 0")),
+        };
+        let mut grant = Self::new(key);
+        if let Some(text) = lookup(HOST_SEED) {
+            let seed = HostSeed::decode(&text).ok_or(bad(HOST_SEED, "32 bytes in base64 without padding"))?;
+            grant.host_seed = Some(seed);
+        }
+        if let Some(text) = lookup(PORT) {
+            grant.port = text.parse().ok().filter(|port| *port > 0).ok_or(bad(PORT, "a port from 1 to 65535"))?;
+        }
+        if let Some(text) = lookup(LISTEN) {
+            grant.listen = Some(text.parse().map_err(|_| bad(LISTEN, "an IP address"))?);
+        }
+        grant.connections = match lookup(CONNECTIONS).as_deref() {
+            None | Some("1") => Connections::Once,
+            Some("many") => Connections::Many,
+            Some(_) => return Err(bad(CONNECTIONS, "`1` or `many`")),
+        };
+        grant.login_timeout = milliseconds(LOGIN_TIMEOUT)?.unwrap_or(grant.login_timeout);
+        grant.idle_timeout = milliseconds(IDLE_TIMEOUT)?;
+        grant.max_lifetime = milliseconds(MAX_LIFETIME)?.unwrap_or(grant.max_lifetime);
+        grant.run = lookup(RUN);
+        Ok(grant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> PublicKey {
+        HostSeed::new([1; 32]).public_key()
+    }
+
+    fn read(env: &[(&str, &str)]) -> Result<Grant, GrantError> {
+        Grant::from_env(|name| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let grant = Grant {
+            host_seed: Some(HostSeed::new([9; 32])),
+            port: 2222,
+            listen: Some("127.0.0.1".parse().expect("an address")),
+            connections: Connections::Many,
+            login_timeout: Duration::from_millis(1500),
+            idle_timeout: Some(Duration::from_secs(60)),
+            max_lifetime: Duration::from_secs(90),
+            run: Some("r-1".to_owned()),
+            ..Grant::new(key())
+        };
+        let env = grant.to_env().expect("an ed25519 key");
+        assert_eq!(env.len(), VARIABLES.len());
+        let back = Grant::from_env(|name| env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()));
+        assert_eq!(format!("{:?}", back.expect("own encoding")), format!("{grant:?}"));
+    }
+
+    #[test]
+    fn defaults_cost_one_variable_and_the_ancestor_sends_no_more() {
+        let env = Grant::new(key()).to_env().expect("an ed25519 key");
+        assert_eq!(env.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [AUTHORIZED_PUBLIC_KEY]);
+        let line = format!("{}\n", env[0].1);
+        let grant = read(&[(AUTHORIZED_PUBLIC_KEY, &line)]).expect("the ancestor's grant");
+        assert_eq!((grant.port, grant.login_timeout), (22, limits::LOGIN_TIMEOUT));
+    }
+
+    #[test]
+    fn bad_values_name_their_variable() {
+        let key = key().to_openssh().expect("an ed25519 key");
+        assert_eq!(read(&[]).expect_err("no key"), GrantError::NoKey);
+        assert!(matches!(read(&[(AUTHORIZED_PUBLIC_KEY, "ssh-ed25519 AAAA")]), Err(GrantError::BadKey(_))));
+        for (name, value) in [
+            (HOST_SEED, "short"),
+            (PORT, "0"),
+            (PORT, "70000"),
+            (LISTEN, "localhost"),
+            (CONNECTIONS, "2"),
+            (LOGIN_TIMEOUT, "0"),
+            (IDLE_TIMEOUT, "-1"),
+            (MAX_LIFETIME, "1h"),
+        ] {
+            match read(&[(AUTHORIZED_PUBLIC_KEY, &key), (name, value)]) {
+                Err(GrantError::BadValue { name: told, .. }) => assert_eq!(told, name),
+                other => panic!("{name}={value}: {other:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! SSH channels that cannot stall each other: what both ends need around russh 0.65.1 (see docs/ARCHITECTURE.md).
+//!
+//! * [`Link::wrap`] turns a transport into a [`LinkStream`], the byte stream given to russh: its writes never block its
+//!   reads, and it reads both identification strings as they pass.
+//! * [`split`] turns a russh channel into a [`ChannelSender`] and a [`ChannelReceiver`]. Their messages are always taken
+//!   from russh at once; between our own ends, credit bounds what waits; from a foreign peer, a file takes the excess.
+//! * [`settings`] and [`preferred`] are the russh configuration that both ends share.
+//!
+//! A russh handler beside this crate leaves `data` and `extended_data` alone: everything comes through [`ChannelReceiver`].
+
+mod algorithms;
+mod channel;
+mod credit;
+mod finishing;
+mod identification;
+mod inbox;
+mod link;
+mod overflow;
+mod pump;
+mod receiver;
+mod sender;
+pub mod settings;
+mod stream;
+
+pub use algorithms::preferred;
+pub use channel::{FlowError, split};
+pub use identification::software_id;
+pub use link::{Link, Usage};
+pub use receiver::ChannelReceiver;
+pub use sender::ChannelSender;
+pub use settings::{
+    CHANNEL_BUFFER_SIZE, CREDIT, CREDIT_BUDGET, INITIAL_CREDIT, MAXIMUM_PACKET_SIZE, Tuning, WINDOW_SIZE,
+};
+pub use stream::LinkStream;

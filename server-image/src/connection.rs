@@ -1,0 +1,110 @@
+//! One TCP connection: a bounded time to authenticate in, then SSH until either end has enough.
+
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fargate_contract::limits::LOGIN_GRACE;
+use russh::Disconnect;
+use russh::server::{RunningSession, run_stream};
+use ssh_flow::Link;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::handler::Handler;
+use crate::lifetime::Happening;
+use crate::log::Event;
+use crate::serve::Server;
+
+/// Time in which a client leaves once all its sessions have ended, and again to take our goodbye.
+pub(crate) const GOODBYE: Duration = Duration::from_millis(500);
+
+/// Addresses of a connection's two ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Endpoints {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+}
+
+/// How a connection's unauthenticated part ended.
+enum Startup {
+    Authenticated(RunningSession<Handler>),
+    Dropped(&'static str),
+}
+
+/// Serves one connection to its end. `place` is given back once it is authenticated.
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Server>, place: OwnedSemaphorePermit) {
+    server.log.write(&Event::Accept { peer });
+    let Ok((stream, socket)) = prepare(stream) else {
+        server.log.write(&Event::Dropped { peer, reason: "its socket failed" });
+        return;
+    };
+    let local = stream.local_addr().unwrap_or(peer);
+    match startup(stream, Endpoints { peer, local }, &server).await {
+        Startup::Dropped(reason) => {
+            server.log.write(&Event::Dropped { peer, reason });
+            // Ends russh's task too, wherever it is: it holds the other end of this socket.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        Startup::Authenticated(session) => {
+            drop(place);
+            attend(session, &server).await;
+            let _ = socket.shutdown(Shutdown::Both);
+            server.log.write(&Event::Disconnect { peer });
+            // Nobody listens any more when the container ends anyway.
+            let _ = server.happenings.send(Happening::Disconnected).await;
+        }
+    }
+}
+
+/// The stream for russh, and a second handle of its socket that can cut it off at any time.
+fn prepare(stream: TcpStream) -> std::io::Result<(TcpStream, std::net::TcpStream)> {
+    // russh cannot reach the socket behind its stream, and without this each keystroke waits for an acknowledgement.
+    stream.set_nodelay(true)?;
+    let socket = stream.into_std()?;
+    Ok((TcpStream::from_std(socket.try_clone()?)?, socket))
+}
+
+async fn startup(stream: TcpStream, ends: Endpoints, server: &Arc<Server>) -> Startup {
+    let authenticated = CancellationToken::new();
+    let (stream, link) = Link::wrap(stream);
+    let handler = Handler::new(Arc::clone(server), ends, link, authenticated.clone());
+    let attempt = async {
+        let Ok(mut session) = run_stream(Arc::clone(&server.config), stream, handler).await else {
+            return Startup::Dropped("it spoke no SSH");
+        };
+        tokio::select! {
+            biased;
+            () = authenticated.cancelled() => Startup::Authenticated(session),
+            _ = &mut session => Startup::Dropped("it left before it authenticated"),
+        }
+    };
+    tokio::select! {
+        biased;
+        outcome = attempt => outcome,
+        () = sleep(LOGIN_GRACE) => Startup::Dropped("it did not authenticate in time"),
+        () = server.closing.cancelled() => Startup::Dropped("the container ends"),
+        () = server.admission.burnt() => Startup::Dropped("the key was used already"),
+    }
+}
+
+/// Waits for an authenticated session's end, or ends it when the container does.
+async fn attend(mut session: RunningSession<Handler>, server: &Server) {
+    let ended = tokio::select! {
+        _ = &mut session => true,
+        () = server.closing.cancelled() => false,
+    };
+    // A client leaves by itself when its last channel closes; cut short, it would report our goodbye and not the exit status.
+    if ended || timeout(GOODBYE, &mut session).await.is_ok() {
+        return;
+    }
+    let handle = session.handle();
+    let goodbye = async {
+        let told = "the container ends".to_owned();
+        let _ = handle.disconnect(Disconnect::ByApplication, told, String::new()).await;
+        let _ = (&mut session).await;
+    };
+    let _ = timeout(GOODBYE, goodbye).await;
+}

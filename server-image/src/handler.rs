@@ -1,0 +1,266 @@
+//! What russh calls: authentication, then the requests of session channels. It decides and hands on; it never waits for a
+//! process, because nothing else of the connection moves meanwhile.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use russh::keys::PublicKey;
+use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
+use russh::{Channel, ChannelId, Pty, Sig};
+use ssh_flow::{ChannelReceiver, ChannelSender, Link, split};
+use tokio_util::sync::CancellationToken;
+
+use crate::accounts::{Accounts, User};
+use crate::admission::Refusal;
+use crate::connection::Endpoints;
+use crate::environment::client_may_set;
+use crate::host_key::fingerprint;
+use crate::lifetime::Happening;
+use crate::log::Event;
+use crate::serve::Server;
+use crate::session::{self, Controls, Origin, Program, TerminalRequest, WindowSize, signals};
+
+/// Variables that one session's client may set, and the bytes they may hold together: more than any locale needs.
+const CLIENT_VARIABLES: usize = 128;
+const CLIENT_VARIABLES_BYTES: usize = 64 * 1024;
+
+/// Sessions that one connection may have at once, as `MaxSessions` of OpenSSH bounds them; a multiplexing client opens many.
+const SESSIONS: usize = 64;
+
+/// A session channel: what was asked for so far, then how to reach what runs.
+enum SessionChannel {
+    Asking(Box<Asked>),
+    Running(Controls),
+}
+
+struct Asked {
+    sender: ChannelSender<Msg>,
+    receiver: ChannelReceiver,
+    terminal: Option<TerminalRequest>,
+    variables: Vec<(String, String)>,
+}
+
+/// One connection's callbacks.
+pub(crate) struct Handler {
+    server: Arc<Server>,
+    ends: Endpoints,
+    link: Link,
+    authenticated: CancellationToken,
+    user: Option<User>,
+    channels: HashMap<ChannelId, SessionChannel>,
+}
+
+impl Handler {
+    pub(crate) fn new(server: Arc<Server>, ends: Endpoints, link: Link, authenticated: CancellationToken) -> Self {
+        Self { server, ends, link, authenticated, user: None, channels: HashMap::new() }
+    }
+
+    fn refuse(&self, user: &str, key: Option<&PublicKey>, refusal: Refusal) -> Auth {
+        self.server.log.write(&Event::AuthRefused {
+            peer: self.ends.peer,
+            user,
+            fingerprint: key.map(fingerprint),
+            reason: refusal.reason(),
+        });
+        Auth::reject()
+    }
+
+    fn resolve(&self, login: &str) -> Option<User> {
+        Accounts::read(&self.server.environment).resolve(login)
+    }
+
+    /// What was asked for on a channel whose program has not started.
+    fn asked(&mut self, channel: ChannelId) -> Option<&mut Asked> {
+        match self.channels.get_mut(&channel) {
+            Some(SessionChannel::Asking(asked)) => Some(asked),
+            _ => None,
+        }
+    }
+
+    fn running(&self, channel: ChannelId) -> Option<&Controls> {
+        match self.channels.get(&channel) {
+            Some(SessionChannel::Running(controls)) => Some(controls),
+            _ => None,
+        }
+    }
+
+    /// Starts the one program that a session channel may have (RFC 4254, section 6.5).
+    fn start(&mut self, channel: ChannelId, program: Program, session: &mut Session) -> Result<(), russh::Error> {
+        let Some(user) = self.user.clone() else { return session.channel_failure(channel) };
+        let asked = match self.channels.remove(&channel) {
+            Some(SessionChannel::Asking(asked)) => *asked,
+            Some(running) => {
+                self.channels.insert(channel, running);
+                return session.channel_failure(channel);
+            }
+            None => return session.channel_failure(channel),
+        };
+        // Before the program starts, so that its output cannot overtake the reply.
+        session.channel_success(channel)?;
+        let (controls, requests) = Controls::new(asked.terminal.as_ref().map(|terminal| terminal.size));
+        let origin = Origin {
+            server: Arc::clone(&self.server),
+            user,
+            ends: self.ends,
+            handle: session.handle(),
+            channel,
+            sender: asked.sender,
+            receiver: asked.receiver,
+            requests,
+        };
+        self.channels.insert(channel, SessionChannel::Running(controls));
+        let served = session::run(origin, asked.terminal, asked.variables, program);
+        self.server.sessions.spawn(served);
+        Ok(())
+    }
+}
+
+/// A reply to a channel request, in the order of the requests: russh remembers one pending reply per channel only.
+fn reply(granted: bool, channel: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
+    if granted { session.channel_success(channel) } else { session.channel_failure(channel) }
+}
+
+impl russh::server::Handler for Handler {
+    type Error = russh::Error;
+
+    async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
+        let checked = self.server.admission.check_signed(offer.public_key, offer.algorithm);
+        let known = checked.and_then(|()| self.resolve(user).map(|_| ()).ok_or(Refusal::UnknownUser));
+        Ok(match known {
+            Ok(()) => Auth::Accept,
+            Err(refusal) => self.refuse(user, Some(offer.public_key), refusal),
+        })
+    }
+
+    async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
+        let Some(found) = self.resolve(user) else {
+            return Ok(self.refuse(user, Some(key.public_key), Refusal::UnknownUser));
+        };
+        if let Err(refusal) = self.server.admission.check_signed(key.public_key, key.algorithm) {
+            return Ok(self.refuse(user, Some(key.public_key), refusal));
+        }
+        // The login has to reach the lifetime before this connection's end can.
+        let happening = self.server.happenings.reserve().await;
+        let admitted = || {
+            let _ = happening.map(|place| place.send(Happening::LoggedIn));
+            self.authenticated.cancel();
+        };
+        if let Err(refusal) = self.server.admission.admit(key.public_key, admitted) {
+            return Ok(self.refuse(user, Some(key.public_key), refusal));
+        }
+        self.user = Some(found);
+        self.server.log.write(&Event::AuthOk { peer: self.ends.peer, user, fingerprint: fingerprint(key.public_key) });
+        Ok(Auth::Accept)
+    }
+
+    async fn auth_password(&mut self, user: &str, _password: &str) -> Result<Auth, Self::Error> {
+        Ok(self.refuse(user, None, Refusal::NotAKey))
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if self.channels.len() >= SESSIONS {
+            reply.reject(russh::ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        let id = channel.id();
+        let (sender, receiver) = split(channel, &self.link);
+        let asked = Asked { sender, receiver, terminal: None, variables: Vec::new() };
+        self.channels.insert(id, SessionChannel::Asking(Box::new(asked)));
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Self::Error> {
+        self.channels.remove(&channel);
+        Ok(())
+    }
+
+    async fn pty_request(
+        &mut self,
+        channel: ChannelId,
+        term: &str,
+        col_width: u32,
+        row_height: u32,
+        pix_width: u32,
+        pix_height: u32,
+        modes: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let asked = self.asked(channel).filter(|asked| asked.terminal.is_none());
+        let granted = asked.is_some();
+        if let Some(asked) = asked {
+            let size = WindowSize::new(col_width, row_height, pix_width, pix_height);
+            asked.terminal = Some(TerminalRequest { term: term.to_owned(), size, modes: modes.to_vec() });
+        }
+        reply(granted, channel, session)
+    }
+
+    async fn env_request(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        value: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let asked = self.asked(channel).filter(|asked| {
+            let bytes: usize = asked.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+            let room = asked.variables.len() < CLIENT_VARIABLES && bytes + value.len() <= CLIENT_VARIABLES_BYTES;
+            room && client_may_set(name) && !value.contains('\0')
+        });
+        let granted = asked.is_some();
+        if let Some(asked) = asked {
+            asked.variables.push((name.to_owned(), value.to_owned()));
+        }
+        reply(granted, channel, session)
+    }
+
+    async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
+        self.start(channel, Program::Shell, session)
+    }
+
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.start(channel, Program::Command(data.to_vec()), session)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        _name: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_failure(channel)
+    }
+
+    async fn window_change_request(
+        &mut self,
+        channel: ChannelId,
+        col_width: u32,
+        row_height: u32,
+        pix_width: u32,
+        pix_height: u32,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let size = WindowSize::new(col_width, row_height, pix_width, pix_height);
+        if let Some(asked) = self.asked(channel) {
+            asked.terminal.iter_mut().for_each(|terminal| terminal.size = size);
+        }
+        let resized = self.running(channel).is_some_and(|controls| controls.resize(size));
+        reply(resized, channel, session)
+    }
+
+    async fn signal(&mut self, channel: ChannelId, signal: Sig, session: &mut Session) -> Result<(), Self::Error> {
+        let signal = signals::from_wire(&signal);
+        let sent = self.running(channel).zip(signal).is_some_and(|(controls, signal)| controls.signal(signal));
+        reply(sent, channel, session)
+    }
+}

@@ -1,0 +1,39 @@
+//! PID 1 of a fargate-login container: authorizes one key, serves SSH, and ends.
+//!
+//! The life of the container, in order:
+//!
+//! * [`roles`]: one binary, several roles. [`run`] chooses; an executable that embeds this crate calls it too.
+//! * `init`: the role of PID 1. Takes the grant out of its environment, starts `serve`, reaps, forwards signals, ends with it.
+//! * [`engine`]: which of the two SSH servers speaks, our own or the image's OpenSSH.
+//! * `install`: copying the executable into a volume, from where another image starts it.
+//! * `handover`: how the grant goes from `init` to `serve` without any environment that others could read.
+//! * [`serve`]: the role that listens and runs the SSH server until its lifetime ends.
+//! * [`lifetime`]: why and when the container ends, and with which code.
+//! * `admission`, `connection`, `handler`: who may log in, one TCP connection, and what russh calls.
+//! * `openssh`: the same decisions where the image's `sshd` speaks SSH.
+//! * [`accounts`]: login names, `/etc/passwd` and `/etc/group`.
+//! * `session`: one shell or command, with or without a terminal.
+//! * [`environment`]: what a session sees of the container's environment, and where it is written for other logins.
+//! * [`log`]: one line of JSON for each event.
+//! * `sys`: the only unsafe code.
+
+pub mod accounts;
+mod admission;
+mod connection;
+pub mod engine;
+pub mod environment;
+mod handler;
+mod handover;
+mod host_key;
+mod init;
+mod install;
+pub mod lifetime;
+pub mod log;
+mod openssh;
+mod reaper;
+pub mod roles;
+pub mod serve;
+mod session;
+mod sys;
+
+pub use roles::run;

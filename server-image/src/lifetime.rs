@@ -1,0 +1,266 @@
+//! Why and when the container ends: nobody came, nobody typed, its time is up, everybody left, or it was told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use fargate_contract::Grant;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+/// How long each phase of the container's life may last.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Until the first login.
+    pub login: Duration,
+    /// Without a byte in any session after the first login; `None` is for ever.
+    pub idle: Option<Duration>,
+    /// Altogether.
+    pub max: Duration,
+}
+
+impl From<&Grant> for Limits {
+    fn from(grant: &Grant) -> Self {
+        Self { login: grant.login_timeout, idle: grant.idle_timeout, max: grant.max_lifetime }
+    }
+}
+
+/// What happens to a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// A connection authenticated.
+    LoggedIn,
+    /// An authenticated connection is gone.
+    Disconnected,
+    /// An authenticated connection is gone, and the idle limit ended it: where the engine keeps that limit itself.
+    LeftIdle,
+    /// A signal asks the container to stop.
+    Told,
+}
+
+/// Why a container ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Nobody logged in before the deadline.
+    NoLogin,
+    /// No byte moved for the idle limit.
+    Idle,
+    /// The maximum lifetime is over.
+    MaxLifetime,
+    /// The last authenticated connection closed.
+    Disconnected,
+    /// A signal told us to stop: ECS stops the task, or who started us is gone.
+    Told,
+}
+
+impl Ending {
+    /// The container's exit code. [`Ending::Disconnected`] hands on that of the last session (0 when there was none); the
+    /// others are above what programs use and below 126, where the shell's own codes begin, but [`Ending::Told`], which is
+    /// 128 + SIGTERM as everywhere.
+    #[must_use]
+    pub const fn code(self, last_session: Option<u8>) -> u8 {
+        match self {
+            Self::Idle => 122,
+            Self::MaxLifetime => 123,
+            Self::NoLogin => 124,
+            Self::Told => 143,
+            Self::Disconnected => match last_session {
+                Some(code) => code,
+                None => 0,
+            },
+        }
+    }
+
+    /// The reason in words, for the log.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NoLogin => "nobody logged in in time",
+            Self::Idle => "no byte moved for the idle limit",
+            Self::MaxLifetime => "the maximum lifetime is over",
+            Self::Disconnected => "the last connection closed",
+            Self::Told => "told to stop by a signal",
+        }
+    }
+}
+
+/// When a byte last moved. Clones are the same clock; touching it costs one store.
+#[derive(Clone, Debug)]
+pub struct Activity {
+    origin: Instant,
+    /// Milliseconds after `origin`.
+    last: Arc<AtomicU64>,
+}
+
+impl Activity {
+    /// A clock that starts now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { origin: Instant::now(), last: Arc::default() }
+    }
+
+    /// A byte moved.
+    pub fn touch(&self) {
+        let elapsed = self.origin.elapsed().as_millis();
+        self.last.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn last(&self) -> Instant {
+        self.origin + Duration::from_millis(self.last.load(Ordering::Relaxed))
+    }
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The state machine: pure, told the time.
+#[derive(Debug)]
+struct Lifetime {
+    limits: Limits,
+    started: Instant,
+    /// Authenticated connections; `None` before the first.
+    connections: Option<usize>,
+}
+
+impl Lifetime {
+    fn after(&mut self, happening: Happening) -> Option<Ending> {
+        match happening {
+            Happening::Told => Some(Ending::Told),
+            Happening::LoggedIn => {
+                self.connections = Some(self.connections.unwrap_or(0) + 1);
+                None
+            }
+            Happening::Disconnected | Happening::LeftIdle => {
+                let left = self.connections.unwrap_or(0).saturating_sub(1);
+                self.connections = Some(left);
+                let ending = if happening == Happening::LeftIdle { Ending::Idle } else { Ending::Disconnected };
+                (left == 0).then_some(ending)
+            }
+        }
+    }
+
+    /// What ends the container if nothing happens, and when.
+    fn deadline(&self, last_activity: Instant) -> (Instant, Ending) {
+        let max = (self.started + self.limits.max, Ending::MaxLifetime);
+        let other = match (self.connections, self.limits.idle) {
+            (None, _) => (self.started + self.limits.login, Ending::NoLogin),
+            (Some(_), Some(idle)) => (last_activity + idle, Ending::Idle),
+            (Some(_), None) => return max,
+        };
+        if other.0 < max.0 { other } else { max }
+    }
+}
+
+/// Waits for the container's end. The sender's being gone counts as being told.
+pub async fn ending(limits: Limits, happenings: &mut mpsc::Receiver<Happening>, activity: &Activity) -> Ending {
+    let mut lifetime = Lifetime { limits, started: Instant::now(), connections: None };
+    loop {
+        let (deadline, reason) = lifetime.deadline(activity.last());
+        let happening = tokio::select! {
+            happening = happenings.recv() => Some(happening.unwrap_or(Happening::Told)),
+            () = sleep_until(deadline) => None,
+        };
+        match happening {
+            Some(Happening::LoggedIn) => {
+                activity.touch();
+                lifetime.after(Happening::LoggedIn);
+            }
+            Some(happening) => {
+                if let Some(ending) = lifetime.after(happening) {
+                    return ending;
+                }
+            }
+            // Bytes may have moved while we slept: then the deadline has moved too.
+            None if lifetime.deadline(activity.last()).0 > Instant::now() => {}
+            None => return reason,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { login: Duration::from_secs(60), idle: Some(Duration::from_secs(100)), max: Duration::from_secs(1000) };
+
+    /// The ending under a script of happenings, and the second in which it came.
+    async fn lived(limits: Limits, script: &[(u64, Option<Happening>)]) -> (Ending, u64) {
+        let (sender, mut receiver) = mpsc::channel(4);
+        let activity = Activity::new();
+        let (origin, touched, script) = (Instant::now(), activity.clone(), script.to_vec());
+        let story = tokio::spawn(async move {
+            for (second, happening) in script {
+                tokio::time::sleep_until(origin + Duration::from_secs(second)).await;
+                match happening {
+                    Some(happening) => sender.send(happening).await.expect("a listener"),
+                    None => touched.touch(),
+                }
+            }
+            sleep(Duration::from_secs(1_000_000)).await;
+        });
+        let ending = ending(limits, &mut receiver, &activity).await;
+        story.abort();
+        (ending, origin.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_comes() {
+        assert_eq!(lived(LIMITS, &[]).await, (Ending::NoLogin, 60));
+        assert_eq!(lived(LIMITS, &[(10, None), (50, None)]).await, (Ending::NoLogin, 60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_types() {
+        let login = Some(Happening::LoggedIn);
+        assert_eq!(lived(LIMITS, &[(30, login)]).await, (Ending::Idle, 130));
+        assert_eq!(lived(LIMITS, &[(30, login), (120, None), (200, None)]).await, (Ending::Idle, 300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_is_up() {
+        let never_idle = Limits { idle: None, ..LIMITS };
+        assert_eq!(lived(never_idle, &[(1, Some(Happening::LoggedIn))]).await, (Ending::MaxLifetime, 1000));
+        let short = Limits { max: Duration::from_secs(5), ..LIMITS };
+        assert_eq!(lived(short, &[]).await, (Ending::MaxLifetime, 5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn everybody_leaves() {
+        let (login, gone) = (Some(Happening::LoggedIn), Some(Happening::Disconnected));
+        assert_eq!(lived(LIMITS, &[(1, login), (9, gone)]).await, (Ending::Disconnected, 9));
+        assert_eq!(
+            lived(LIMITS, &[(1, login), (2, login), (9, gone), (50, gone)]).await,
+            (Ending::Disconnected, 50),
+            "the second connection holds it"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn everybody_leaves_for_being_idle() {
+        let (login, gone, idle) = (Happening::LoggedIn, Happening::Disconnected, Happening::LeftIdle);
+        let script = |first, second| [(1, Some(login)), (2, Some(login)), (9, Some(first)), (50, Some(second))];
+        assert_eq!(lived(LIMITS, &script(gone, idle)).await, (Ending::Idle, 50));
+        assert_eq!(lived(LIMITS, &script(idle, gone)).await, (Ending::Disconnected, 50), "the last one's reason");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_told() {
+        assert_eq!(lived(LIMITS, &[(3, Some(Happening::Told))]).await, (Ending::Told, 3));
+    }
+
+    #[test]
+    fn codes_tell_endings_apart() {
+        let all = [Ending::NoLogin, Ending::Idle, Ending::MaxLifetime, Ending::Told];
+        let mut codes: Vec<u8> = all.iter().map(|ending| ending.code(Some(7))).collect();
+        assert_eq!((Ending::Disconnected.code(Some(7)), Ending::Disconnected.code(None)), (7, 0));
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), all.len());
+    }
+}

@@ -1,0 +1,239 @@
+//! One session: a shell or command from its start to its exit status, with or without a terminal.
+
+mod child;
+mod outcome;
+mod output;
+pub(crate) mod signals;
+mod stdin;
+mod terminal;
+mod words;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use russh::ChannelId;
+use russh::server::{Handle, Msg};
+use ssh_flow::{ChannelReceiver, ChannelSender};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::accounts::User;
+use crate::connection::Endpoints;
+use crate::environment;
+use crate::log::Event;
+use crate::serve::{SESSION_GRACE, Server};
+use child::Spawned;
+pub(crate) use child::name_of;
+pub(crate) use outcome::Outcome;
+use stdin::Ended;
+pub(crate) use terminal::{TerminalRequest, WindowSize};
+
+/// Extended data of this type is standard error (RFC 4254, section 5.2).
+const STDERR: u32 = 1;
+
+/// Signals that may wait for delivery, which takes no time.
+const SIGNALS: usize = 16;
+
+/// What sessions are told when the container ends under them.
+pub(crate) const STOPPING: &str = "fargate-login: the container is being stopped";
+
+/// Time for a process that was killed to be reaped, and for its last output to be read.
+pub(crate) const KILLED: Duration = Duration::from_millis(500);
+
+/// What a client asks to run.
+#[derive(Debug)]
+pub(crate) enum Program {
+    /// The login shell.
+    Shell,
+    /// A command for the shell.
+    Command(Vec<u8>),
+}
+
+/// How to reach a running session past the data that may be stuck before it.
+pub(crate) struct Controls {
+    size: Option<watch::Sender<WindowSize>>,
+    signals: mpsc::Sender<Signal>,
+}
+
+/// The other end of [`Controls`].
+pub(crate) struct Requests {
+    size: Option<watch::Receiver<WindowSize>>,
+    signals: mpsc::Receiver<Signal>,
+}
+
+impl Controls {
+    /// Both ends. A session without a terminal has no size.
+    pub(crate) fn new(size: Option<WindowSize>) -> (Self, Requests) {
+        let (size_tx, size_rx) = size.map(watch::channel).unzip();
+        let (signals_tx, signals_rx) = mpsc::channel(SIGNALS);
+        (Self { size: size_tx, signals: signals_tx }, Requests { size: size_rx, signals: signals_rx })
+    }
+
+    /// Whether there was a terminal to resize.
+    pub(crate) fn resize(&self, size: WindowSize) -> bool {
+        self.size.as_ref().is_some_and(|sender| sender.send(size).is_ok())
+    }
+
+    /// Whether the signal was taken.
+    pub(crate) fn signal(&self, signal: Signal) -> bool {
+        self.signals.try_send(signal).is_ok()
+    }
+}
+
+/// Where a session comes from and where its bytes go.
+pub(crate) struct Origin {
+    pub(crate) server: Arc<Server>,
+    pub(crate) user: User,
+    pub(crate) ends: Endpoints,
+    pub(crate) handle: Handle,
+    pub(crate) channel: ChannelId,
+    pub(crate) sender: ChannelSender<Msg>,
+    pub(crate) receiver: ChannelReceiver,
+    pub(crate) requests: Requests,
+}
+
+/// Runs a session to its end and tells the client how it ended.
+pub(crate) async fn run(
+    origin: Origin,
+    terminal: Option<TerminalRequest>,
+    from_client: Vec<(String, String)>,
+    program: Program,
+) {
+    let Origin { server, user, ends, handle, channel, sender, receiver, requests } = origin;
+    let session = server.next_session();
+    let (kind, command_bytes) = match &program {
+        Program::Shell => ("shell", 0),
+        Program::Command(command) => ("exec", command.len()),
+    };
+    let has_terminal = terminal.is_some();
+    server.log.write(&Event::SessionStart { session, kind, command_bytes, terminal: has_terminal, user: &user.name });
+    let environment = |terminal: Option<(&str, &std::path::Path)>| {
+        let login = environment::Session {
+            user: &user,
+            from_client: &from_client,
+            peer: ends.peer,
+            local: ends.local,
+            terminal,
+        };
+        environment::of_session(&server.environment, &login)
+    };
+    let outcome = match child::spawn(&user, program, terminal, environment, server.core_limit) {
+        Ok(spawned) => attend(spawned, &server, &sender, receiver, requests).await,
+        Err(error) => {
+            say(&sender, false, &format!("fargate-login: {error}")).await;
+            Outcome::Exited(error.code())
+        }
+    };
+    let code = outcome.code();
+    server.session_ended(code);
+    server.log.write(&Event::SessionEnd { session, code, reason: outcome.to_string() });
+    outcome.tell(&sender, &handle, channel).await;
+}
+
+/// Moves bytes, window sizes and signals until the process has ended and its output is drained, or its time is up.
+async fn attend(
+    spawned: Spawned,
+    server: &Server,
+    sender: &ChannelSender<Msg>,
+    receiver: ChannelReceiver,
+    requests: Requests,
+) -> Outcome {
+    let Spawned { mut child, group, stdin, outputs, terminal } = spawned;
+    let has_terminal = terminal.is_some();
+    let exited = OnceLock::new();
+    let gone = CancellationToken::new();
+    let process = async {
+        let status = child.wait().await;
+        let _ = exited.set(status.map_or(Outcome::Unknown, Outcome::from));
+        gone.cancel();
+    };
+    // OpenSSH waits for both, too: without a terminal, a background process that holds standard output holds the session; with
+    // one, the kernel hangs the terminal up when its leader ends.
+    let ending = async { tokio::join!(process, outputs.pump(sender, &server.activity)) };
+    let asked = async { tokio::join!(resize(terminal, requests.size), deliver(group, requests.signals)) };
+    let mut fed = Box::pin(stdin::feed(stdin, receiver, &server.activity));
+    tokio::pin!(ending, asked);
+    let mut input_ended = false;
+    let line = loop {
+        tokio::select! {
+            _ = &mut ending => return outcome(&exited),
+            _ = &mut asked => {}
+            ended = &mut fed, if !input_ended => match ended {
+                Ended::Closed => input_ended = true,
+                Ended::Broken(error) => break Some(format!("fargate-login: {error}")),
+            },
+            () = sender.closed() => break None,
+            () = server.stopping.cancelled() => break Some(STOPPING.to_owned()),
+        }
+    };
+    let farewell = async {
+        if let Some(line) = line {
+            let _ = timeout(KILLED, say(sender, has_terminal, &line)).await;
+        }
+        // The terminal hangs up by itself once it is closed; whoever shares the process group has to be told.
+        signal_group(group, Signal::SIGHUP);
+        signal_group(group, Signal::SIGCONT);
+        std::future::pending::<()>().await;
+    };
+    let last_words = async {
+        tokio::select! {
+            _ = &mut ending => {}
+            _ = &mut asked => {}
+            () = farewell => {}
+            // A closed channel takes no output; a stopping container still sends the last words.
+            () = closed_and(sender, &gone) => {}
+        }
+    };
+    let _ = timeout(SESSION_GRACE - KILLED, last_words).await;
+    if exited.get().is_none() {
+        signal_group(group, Signal::SIGKILL);
+        let _ = timeout(KILLED, &mut ending).await;
+    }
+    outcome(&exited)
+}
+
+async fn closed_and(sender: &ChannelSender<Msg>, gone: &CancellationToken) {
+    sender.closed().await;
+    gone.cancelled().await;
+}
+
+fn outcome(exited: &OnceLock<Outcome>) -> Outcome {
+    exited.get().copied().unwrap_or(Outcome::Unknown)
+}
+
+/// One line of ours: on standard error, or on the terminal where the client has nothing else.
+async fn say(sender: &ChannelSender<Msg>, terminal: bool, line: &str) {
+    // Nobody to say it to is no reason to stay.
+    if terminal {
+        let _ = sender.data(Bytes::from(format!("\r\n{line}\r\n"))).await;
+    } else {
+        let _ = sender.extended_data(STDERR, Bytes::from(format!("{line}\n"))).await;
+    }
+}
+
+async fn resize(terminal: Option<Arc<terminal::Terminal>>, sizes: Option<watch::Receiver<WindowSize>>) {
+    if let (Some(terminal), Some(mut sizes)) = (terminal, sizes) {
+        while sizes.changed().await.is_ok() {
+            let size = *sizes.borrow_and_update();
+            terminal.resize(size);
+        }
+    }
+    std::future::pending().await
+}
+
+async fn deliver(group: Pid, mut signals: mpsc::Receiver<Signal>) {
+    while let Some(signal) = signals.recv().await {
+        signal_group(group, signal);
+    }
+    std::future::pending().await
+}
+
+/// Signals the session's process group. Its number cannot be another's while a member of it lives; an empty one is an error
+/// that nobody misses.
+fn signal_group(group: Pid, signal: Signal) {
+    let _ = killpg(group, signal);
+}

@@ -1,0 +1,180 @@
+//! Starting a session's process: its shell, its arguments, its directory, its standard streams.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+
+use super::Program;
+use super::output::Outputs;
+use super::stdin::Stdin;
+use super::terminal::{Terminal, TerminalRequest};
+use super::words;
+use crate::accounts::{SHELLS, User, is_executable};
+use crate::environment::{self, Variables};
+use crate::sys::{self, SessionChild};
+
+/// What shells answer when a program does not exist, and when it cannot be run.
+const NOT_FOUND: u8 = 127;
+const NOT_RUN: u8 = 126;
+
+/// Why a session's process could not be started.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SpawnError {
+    /// The image has no shell to log in to.
+    #[error(
+        "this image has no shell (looked for {}): it takes only a command that is one program with its arguments",
+        looked_for(shell)
+    )]
+    NoShell {
+        /// The user's, which is not there.
+        shell: PathBuf,
+    },
+    /// The image has no shell, and the command needs one.
+    #[error(
+        "this image has no shell (looked for {}), which the command's quoting or operators need",
+        looked_for(shell)
+    )]
+    NoShellFor {
+        /// The user's, which is not there.
+        shell: PathBuf,
+    },
+    /// The image has neither a shell nor the program.
+    #[error("{}: not found, and this image has no shell", program.display())]
+    NoProgram {
+        /// The command's first word.
+        program: PathBuf,
+    },
+    /// The system refused.
+    #[error("{} cannot be run: {source}", program.display())]
+    Refused {
+        /// The path that was tried.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no terminal to be had.
+    #[error("no terminal can be opened: {0}")]
+    Terminal(#[source] io::Error),
+}
+
+impl SpawnError {
+    pub(super) const fn code(&self) -> u8 {
+        match self {
+            Self::NoShell { .. } | Self::NoShellFor { .. } | Self::NoProgram { .. } => NOT_FOUND,
+            Self::Refused { .. } | Self::Terminal(_) => NOT_RUN,
+        }
+    }
+}
+
+/// A process with our ends of its streams.
+pub(super) struct Spawned {
+    pub(super) child: Child,
+    /// Its process group and session.
+    pub(super) group: Pid,
+    pub(super) stdin: Stdin,
+    pub(super) outputs: Outputs,
+    pub(super) terminal: Option<Arc<Terminal>>,
+}
+
+/// Starts the user's shell with `program`, or the program itself in an image without a shell. `environment` answers the variables, given TERM and the terminal's path.
+pub(super) fn spawn(
+    user: &User,
+    program: Program,
+    terminal: Option<TerminalRequest>,
+    environment: impl Fn(Option<(&str, &Path)>) -> Variables,
+    core_limit: (u64, u64),
+) -> Result<Spawned, SpawnError> {
+    let mut command = command(user, program)?;
+    command.current_dir(environment::start_directory(&user.home));
+    command.env_clear();
+    let identity = user.identity.clone();
+    let opened = terminal
+        .map(|request| {
+            let owner = identity.as_ref().map(|identity| identity.uid);
+            let (terminal, slave) = Terminal::open(&request, owner).map_err(SpawnError::Terminal)?;
+            command.envs(environment(Some((&request.term, terminal.path()))));
+            attach(&mut command, &slave).map_err(SpawnError::Terminal)?;
+            Ok(Arc::new(terminal))
+        })
+        .transpose()?;
+    if opened.is_none() {
+        command.envs(environment(None));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+    sys::prepare_session(&mut command, SessionChild { terminal: opened.is_some(), identity, core_limit });
+    let mut child = command.spawn().map_err(|source| refused(Path::new(command.as_std().get_program()), source))?;
+    // Otherwise our copy of the terminal's other end keeps it from ever hanging up.
+    drop(command);
+    let group = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
+    let gone = || SpawnError::Refused { program: user.shell.clone(), source: io::ErrorKind::Other.into() };
+    let group = group.ok_or_else(gone)?;
+    let (stdin, outputs) = match &opened {
+        Some(terminal) => (Stdin::Terminal(Arc::clone(terminal)), Outputs::Terminal(Arc::clone(terminal))),
+        None => {
+            let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+            (Stdin::Pipe(stdin), Outputs::Pipes { stdout, stderr })
+        }
+    };
+    Ok(Spawned { child, group, stdin, outputs, terminal: opened })
+}
+
+/// The name that a shell is called by; a leading dash is how it knows that it is a login shell.
+pub(crate) fn name_of(shell: &Path, login: bool) -> OsString {
+    let mut name = OsString::from(if login { "-" } else { "" });
+    name.push(shell.file_name().unwrap_or(shell.as_os_str()));
+    name
+}
+
+fn attach(command: &mut Command, slave: &OwnedFd) -> io::Result<()> {
+    let stream = || slave.try_clone().map(File::from).map(Stdio::from);
+    command.stdin(stream()?).stdout(stream()?).stderr(stream()?);
+    Ok(())
+}
+
+fn command(user: &User, program: Program) -> Result<Command, SpawnError> {
+    let no_shell = !is_executable(&user.shell);
+    match program {
+        Program::Shell if no_shell => Err(SpawnError::NoShell { shell: user.shell.clone() }),
+        Program::Command(text) if no_shell => {
+            let words = words::split(&text).ok_or_else(|| SpawnError::NoShellFor { shell: user.shell.clone() })?;
+            let (program, arguments) =
+                words.split_first().ok_or_else(|| SpawnError::NoShell { shell: user.shell.clone() })?;
+            let mut command = Command::new(program);
+            command.args(arguments);
+            Ok(command)
+        }
+        Program::Shell => {
+            let mut command = Command::new(&user.shell);
+            command.arg0(name_of(&user.shell, true));
+            Ok(command)
+        }
+        Program::Command(text) => {
+            let mut command = Command::new(&user.shell);
+            command.arg0(name_of(&user.shell, false)).arg("-c").arg(OsString::from_vec(text));
+            Ok(command)
+        }
+    }
+}
+
+fn refused(program: &Path, source: io::Error) -> SpawnError {
+    // A script's missing interpreter says the same: look. A word without a slash was looked for along the PATH.
+    if source.kind() == io::ErrorKind::NotFound && !program.exists() {
+        SpawnError::NoProgram { program: program.to_owned() }
+    } else {
+        SpawnError::Refused { program: program.to_owned(), source }
+    }
+}
+
+fn looked_for(shell: &Path) -> String {
+    let mut all = vec![shell.display().to_string()];
+    all.extend(SHELLS.iter().filter(|other| shell != Path::new(other)).map(|other| (*other).to_owned()));
+    all.join(", ")
+}

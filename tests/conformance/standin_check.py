@@ -1,0 +1,254 @@
+"""Runs a task's whole life against the stand-in with boto3 and the AWS CLI: `standin_check.py ENDPOINT_URL`.
+
+Every response is compared with the service's model, every refusal with the code that the service gives. The task is the
+shipped test-cli, which the stand-in has registered.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from wire_shapes import Faults
+
+REGION = "us-east-1"
+KEYS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+FAMILY, SUBNET, GROUP, CONTAINER = "test-cli", "subnet-1", "sg-1", "cli"
+CLUSTER = "conformance"
+STATE_TIMEOUT = 60.0
+POLL = 0.1
+# An ordinary user may not listen on 22.
+PORT = "2222"
+# One character more than RunTask takes in its overrides.
+TOO_LONG = "x" * 8193
+
+
+class Check:
+    """The clients, and what they found wrong."""
+
+    def __init__(self, endpoint: str):
+        self.endpoint = endpoint
+        self.faults = Faults()
+        config = Config(retries={"total_max_attempts": 1})
+        options = {"endpoint_url": endpoint, "region_name": REGION, "config": config, **KEYS}
+        self.ecs, self.ec2, self.sts, self.logs = (boto3.client(name, **options) for name in ("ecs", "ec2", "sts", "logs"))
+        for client in (self.ecs, self.ec2, self.sts, self.logs):
+            self.faults.watch(client)
+
+    def true(self, holds: bool, what: str) -> None:
+        """Notes a fault unless it holds."""
+        if not holds:
+            self.faults.append(what)
+
+    def refused(self, code: str, call, **arguments) -> None:
+        """The call is refused with this code."""
+        try:
+            call(**arguments)
+        except ClientError as error:
+            given = error.response["Error"]["Code"]
+            self.true(given == code, f"{error.operation_name} is refused with {given}, not {code}: {error}")
+        else:
+            self.faults.append(f"{call.__name__} is not refused with {code}")
+
+    def request(self, key: str, **more) -> dict:
+        """A RunTask request as fargate-login sends it."""
+        environment = {"_AUTHORIZED_PUBLIC_KEY": key, "_FARGATE_LOGIN_PORT": PORT}
+        pairs = [{"name": name, "value": value} for name, value in environment.items()]
+        vpc = {"subnets": [SUBNET], "securityGroups": [GROUP], "assignPublicIp": "ENABLED"}
+        request = {
+            "taskDefinition": FAMILY,
+            "count": 1,
+            "launchType": "FARGATE",
+            "platformVersion": "LATEST",
+            "networkConfiguration": {"awsvpcConfiguration": vpc},
+            "overrides": {"containerOverrides": [{"name": CONTAINER, "environment": pairs}]},
+            "startedBy": "conformance",
+            "enableExecuteCommand": False,
+            "tags": [{"key": "fargate-login:run", "value": "conformance"}],
+        }
+        return request | more
+
+    def described(self, arn: str, status: str) -> dict:
+        """The task once it has this status; the first answers may be MISSING."""
+        deadline = time.monotonic() + STATE_TIMEOUT
+        while time.monotonic() < deadline:
+            tasks = self.ecs.describe_tasks(tasks=[arn], include=["TAGS"])["tasks"]
+            if tasks and tasks[0]["lastStatus"] == status:
+                return tasks[0]
+            time.sleep(POLL)
+        raise SystemExit(f"{arn} is not {status} after {STATE_TIMEOUT} s: {tasks}")
+
+    def cli(self, *arguments: str) -> dict:
+        """What the AWS CLI answers."""
+        environment = os.environ | {
+            "AWS_ACCESS_KEY_ID": KEYS["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": KEYS["aws_secret_access_key"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        flags = ["--endpoint-url", self.endpoint, "--region", REGION, "--output", "json"]
+        line = [sys.executable, "-m", "awscli", *arguments, *flags]
+        done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=STATE_TIMEOUT)
+        self.true(done.returncode == 0, f"aws {' '.join(arguments)}: {done.stderr.strip()}")
+        return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else {}
+
+
+def life_of_a_task(check: Check, key: str) -> None:
+    """From RunTask to STOPPED, as the client sees it."""
+    request = check.request(key, clientToken="conformance-life")
+    started = check.ecs.run_task(**request)
+    check.true(not started["failures"], f"failures: {started['failures']}")
+    task = started["tasks"][0]
+    arn = task["taskArn"]
+    check.true(task["lastStatus"] == "PROVISIONING", f"after RunTask the task is {task['lastStatus']}")
+    again = check.ecs.run_task(**request)["tasks"][0]["taskArn"]
+    check.true(again == arn, "the same clientToken starts a second task")
+    check.refused("ConflictException", check.ecs.run_task, **(request | {"tags": []}))
+
+    running = check.described(arn, "RUNNING")
+    check.true(running["tags"] == request["tags"], f"tags: {running['tags']}")
+    attachment = next(a for a in running["attachments"] if a["type"] == "ElasticNetworkInterface")
+    interface = {detail["name"]: detail["value"] for detail in attachment["details"]}["networkInterfaceId"]
+    found = check.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+    check.true("PublicIp" in found[0].get("Association", {}), f"no public address: {found}")
+    check.true(arn in check.ecs.list_tasks(startedBy="conformance")["taskArns"], "ListTasks does not know the task")
+
+    shown = check.cli("ecs", "describe-tasks", "--tasks", arn)
+    check.true(bool(shown) and shown["tasks"][0]["lastStatus"] == "RUNNING", f"aws ecs describe-tasks: {shown}")
+    check.ecs.stop_task(task=arn, reason="the check is over")
+    check.cli("ecs", "wait", "tasks-stopped", "--tasks", arn)
+    stopped = check.described(arn, "STOPPED")
+    check.true(stopped.get("stopCode") == "UserInitiated", f"stopCode: {stopped.get('stopCode')}")
+    check.true(stopped.get("stoppedReason") == "the check is over", f"stoppedReason: {stopped.get('stoppedReason')}")
+
+
+def definitions_and_clusters(check: Check) -> None:
+    """What surrounds a task."""
+    check.sts.get_caller_identity()
+    check.ec2.describe_subnets(SubnetIds=[SUBNET])
+    check.ec2.describe_security_groups(GroupIds=[GROUP])
+    check.ecs.create_cluster(clusterName=CLUSTER)
+    names = [arn.rpartition("/")[2] for arn in check.ecs.list_clusters()["clusterArns"]]
+    check.true({CLUSTER, "default"} <= set(names), f"clusters: {names}")
+    check.ecs.describe_clusters(clusters=[CLUSTER])
+    shipped = pathlib.Path(__file__).resolve().parents[2] / "task-definitions" / "test-cli.json"
+    definition = json.loads(shipped.read_text(encoding="utf-8")) | {"family": "conformance"}
+    arn = check.ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"]
+    check.ecs.describe_task_definition(taskDefinition="conformance")
+    listed = check.ecs.list_task_definitions(familyPrefix="conformance")["taskDefinitionArns"]
+    check.true(arn in listed, f"task definitions: {listed}")
+    check.ecs.deregister_task_definition(taskDefinition=arn)
+    check.refused("ClientException", check.ecs.register_task_definition, **(definition | {"cpu": "300"}))
+
+
+def services(check: Check) -> None:
+    """A service without tasks, from its making to its end."""
+    vpc = {"subnets": [SUBNET], "securityGroups": [GROUP], "assignPublicIp": "DISABLED"}
+    request = {
+        "serviceName": "conformance",
+        "taskDefinition": FAMILY,
+        "desiredCount": 0,
+        "capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}],
+        "networkConfiguration": {"awsvpcConfiguration": vpc},
+        "tags": [{"key": "team", "value": "a"}],
+    }
+    arn = check.ecs.create_service(**request)["service"]["serviceArn"]
+    check.refused("InvalidParameterException", check.ecs.create_service, **request)
+    check.true(arn in check.ecs.list_services()["serviceArns"], "ListServices does not know the service")
+    found = check.ecs.describe_services(services=["conformance", "none"], include=["TAGS"])
+    check.true([failure["reason"] for failure in found["failures"]] == ["MISSING"], f"failures: {found['failures']}")
+    service = found["services"][0]
+    check.true(service["networkConfiguration"]["awsvpcConfiguration"] == vpc, f"network: {service['networkConfiguration']}")
+    check.true(service["tags"] == request["tags"], f"tags: {service['tags']}")
+    check.ecs.update_service(service=arn, desiredCount=0, taskDefinition=FAMILY)
+    check.refused("ServiceNotFoundException", check.ecs.update_service, service="none", desiredCount=1)
+    check.refused("ClientException", check.ecs.update_service, service=arn, taskDefinition="none:1")
+    check.ecs.delete_service(service=arn)
+    shown = check.cli("ecs", "describe-services", "--services", "conformance")
+    check.true(bool(shown) and shown["services"][0]["status"] in ("DRAINING", "INACTIVE"), f"after DeleteService: {shown}")
+
+
+def logs(check: Check) -> None:
+    """A log group, and a container that writes into it."""
+    group = "/conformance/app"
+    check.refused("ResourceNotFoundException", check.logs.describe_log_streams, logGroupName=group)
+    check.logs.create_log_group(logGroupName=group)
+    check.refused("ResourceAlreadyExistsException", check.logs.create_log_group, logGroupName=group)
+    groups = check.logs.describe_log_groups(logGroupNamePrefix="/conformance")["logGroups"]
+    check.true([known["logGroupName"] for known in groups] == [group], f"log groups: {groups}")
+    shipped = pathlib.Path(__file__).resolve().parents[2] / "task-definitions" / "test-cli.json"
+    definition = json.loads(shipped.read_text(encoding="utf-8")) | {
+        "family": "conformance-logs", "executionRoleArn": "arn:aws:iam::000000000000:role/execution"
+    }
+    options = {"awslogs-group": group, "awslogs-region": REGION, "awslogs-stream-prefix": "p"}
+    definition["containerDefinitions"][0]["logConfiguration"] = {"logDriver": "awslogs", "options": options}
+    check.ecs.register_task_definition(**definition)
+    # Without a key the init refuses to start, and says so.
+    request = check.request("", taskDefinition="conformance-logs", overrides={})
+    arn = check.ecs.run_task(**request)["tasks"][0]["taskArn"]
+    check.described(arn, "STOPPED")
+    stream = f"p/{CONTAINER}/{arn.rpartition('/')[2]}"
+    streams = check.logs.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True)["logStreams"]
+    check.true([known["logStreamName"] for known in streams] == [stream], f"log streams: {streams}")
+    first = check.logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)
+    check.true(bool(first["events"]), "the container wrote nothing")
+    token = first["nextForwardToken"]
+    last = check.logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True, nextToken=token)
+    check.true(last["nextForwardToken"] == token and not last["events"], f"the end is no end: {last}")
+    found = check.logs.filter_log_events(logGroupName=group, logStreamNames=[stream])["events"]
+    check.true([event["message"] for event in found] == [event["message"] for event in first["events"]], f"filtered: {found}")
+    check.logs.delete_log_group(logGroupName=group)
+
+
+def refusals(check: Check, key: str) -> None:
+    """What the service refuses, the stand-in refuses."""
+    run, request = check.ecs.run_task, check.request(key)
+    both = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+    long = {"containerOverrides": [{"name": CONTAINER, "environment": [{"name": "LONG", "value": TOO_LONG}]}]}
+    check.refused("ClusterNotFoundException", run, **request, cluster="nowhere")
+    check.refused("InvalidParameterException", run, **(request | {"count": 11}))
+    check.refused("InvalidParameterException", run, **(request | {"overrides": long}))
+    check.refused("InvalidParameterException", run, **(request | {"startedBy": "a.b@example.com"}))
+    check.refused("InvalidParameterException", run, **request, capacityProviderStrategy=both)
+    check.refused("PlatformUnknownException", run, **(request | {"platformVersion": "9.9.9"}))
+    check.refused("InvalidParameterException", check.ecs.list_tasks, startedBy="x", desiredStatus="STOPPED")
+    check.refused("InvalidParameterException", check.ecs.describe_tasks, tasks=[])
+    check.refused("InvalidParameterException", check.ecs.stop_task, task="0" * 32)
+    unknown = check.ecs.describe_tasks(tasks=["0" * 32])["failures"]
+    check.true([failure["reason"] for failure in unknown] == ["MISSING"], f"an unknown task: {unknown}")
+    no_interface = {"NetworkInterfaceIds": ["eni-00000000000000000"]}
+    check.refused("InvalidNetworkInterfaceID.NotFound", check.ec2.describe_network_interfaces, **no_interface)
+    check.refused("InvalidSubnetID.NotFound", check.ec2.describe_subnets, SubnetIds=["subnet-404"])
+    check.refused("InvalidGroup.NotFound", check.ec2.describe_security_groups, GroupIds=["sg-404"])
+
+
+def public_key() -> str:
+    """A key that nobody will log in with."""
+    with tempfile.TemporaryDirectory() as name:
+        key = pathlib.Path(name) / "key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key], check=True)
+        return key.with_suffix(".pub").read_text(encoding="utf-8").strip()
+
+
+def main() -> None:
+    """Runs every check; tells all faults, not only the first."""
+    check, key = Check(sys.argv[1]), public_key()
+    definitions_and_clusters(check)
+    refusals(check, key)
+    services(check)
+    logs(check)
+    life_of_a_task(check, key)
+    print(f"{len(check.faults.operations)} operations: {', '.join(sorted(check.faults.operations))}")
+    for fault in check.faults:
+        print(f"fault: {fault}")
+    sys.exit(1 if check.faults else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+//! The client is killed where a task exists: the init ends it by its own rules, within the limits of its grant.
+
+use e2e::World;
+use nix::sys::signal::Signal;
+
+fn killed_at(checkpoint: &str, flags: &[&str]) {
+    let world = World::new();
+    let parked = world.login().args(flags).args(["--", "sleep", "1000"]).park_at(checkpoint);
+    parked.signal(Signal::SIGKILL);
+    assert_eq!(parked.wait().code, 137);
+    let task = world.stopped_task();
+    assert_eq!(task.stop_code.as_deref(), Some("EssentialContainerExited"), "{checkpoint}: {task:?}");
+    assert!(!world.calls().contains(&"ecs:StopTask".to_owned()), "nobody was left to stop it");
+}
+
+#[test]
+fn after_run_task_the_login_deadline_ends_it() {
+    killed_at("after-run-task", &["--login-timeout", "2s"]);
+}
+
+#[test]
+fn after_the_route_is_known_the_login_deadline_ends_it() {
+    killed_at("after-route", &["--login-timeout", "2s"]);
+}
+
+#[test]
+fn after_connect_the_closed_connection_ends_it() {
+    killed_at("after-connect", &["--login-timeout", "2s"]);
+}
+
+#[test]
+fn in_the_session_the_closed_connection_ends_it() {
+    let world = World::new();
+    let mut running = world.login().args(["--shell-command", "echo ready; sleep 1000"]).start();
+    running.read_until("ready");
+    running.signal(Signal::SIGKILL);
+    assert_eq!(running.wait().code, 137);
+    assert_eq!(world.stopped_task().stop_code.as_deref(), Some("EssentialContainerExited"));
+}
+
+#[test]
+fn the_maximum_lifetime_ends_a_frozen_client_too() {
+    let world = World::new();
+    let mut running = world.login().args(["--max-lifetime", "3s", "--shell-command", "echo ready; sleep 1000"]).start();
+    running.read_until("ready");
+    running.signal(Signal::SIGSTOP);
+    assert_eq!(world.stopped_task().last_status, "STOPPED");
+    running.signal(Signal::SIGCONT);
+    // The command was hung up with the container, and that is its own status.
+    assert_eq!(running.wait().code, 128 + Signal::SIGHUP as i32);
+}
+
+#[test]
+fn a_killed_stand_in_takes_its_tasks_along_and_the_next_one_sweeps() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let world = World::new();
+    let local = world.program().env("TMPDIR", scratch.path()).args(["--local", "-n", "test-cli"]);
+    let mut running = local.clone().args(["--shell-command", "echo ready; sleep 1000"]).start();
+    running.read_until("ready");
+    let of_task = || e2e::world::processes_below(scratch.path());
+    assert!(!of_task().is_empty(), "the task's home is in the scratch directory");
+    running.signal(Signal::SIGKILL);
+    assert_eq!(running.wait().code, 137);
+    // Nobody is left who could tell us when the task's processes have ended: we look until they have.
+    let killed = std::time::Instant::now();
+    while !of_task().is_empty() {
+        assert!(killed.elapsed() < e2e::world::PATIENCE, "left running: {:?}", of_task());
+        std::thread::yield_now();
+    }
+    assert_eq!(local.args(["--", "true"]).run().code, 0);
+    let left: Vec<_> =
+        std::fs::read_dir(scratch.path()).expect("a directory").flatten().map(|entry| entry.path()).collect();
+    assert_eq!(left, Vec::<std::path::PathBuf>::new());
+}

@@ -1,0 +1,10 @@
+//! The end-to-end suite: one binary, one module per promise.
+
+mod conformance;
+mod crash;
+mod errors;
+mod exec;
+mod openssh;
+mod shell;
+mod signals;
+mod the_main_job;
