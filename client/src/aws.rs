@@ -1,19 +1,23 @@
 //! AWS as the client calls it: one configuration, one operation to a file, one form of error.
 
 pub mod advice;
+pub mod authorize_security_group_ingress;
 #[cfg(test)]
 pub(crate) mod canned;
 pub mod config;
 pub mod deregister_task_definition;
 pub mod describe_network_interfaces;
+pub mod describe_security_group_rules;
 pub mod describe_services;
 pub mod describe_task_definition;
 pub mod describe_tasks;
 pub mod error;
 pub mod get_caller_identity;
+pub mod list_runs;
 pub mod list_services;
 pub mod list_task_definitions;
 pub mod register_task_definition;
+pub mod revoke_security_group_ingress;
 pub mod run_task;
 pub mod stop_task;
 mod verbatim;
@@ -27,7 +31,7 @@ use aws_config::SdkConfig;
 pub struct Aws {
     /// Amazon ECS.
     pub ecs: aws_sdk_ecs::Client,
-    /// Amazon EC2, for what ECS does not tell: the public address.
+    /// Amazon EC2, for what ECS does not tell: the public address; and for rules of security groups.
     pub ec2: aws_sdk_ec2::Client,
     /// AWS STS, for who is calling.
     pub sts: aws_sdk_sts::Client,

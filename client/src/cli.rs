@@ -3,6 +3,7 @@
 mod fargate_size;
 pub(crate) mod flags;
 mod help;
+mod ingress_values;
 mod layers;
 pub(crate) mod nearest;
 mod over;
@@ -108,9 +109,11 @@ fn login(flags: [Flags; 2], env: Env<'_>, cwd: &Path) -> Result<Invocation, Usag
 /// Settings of a login hold for `gc` as far as it has the flags.
 fn gc(flags: GcFlags, matches: &ArgMatches, env: Env<'_>, cwd: &Path) -> Result<Invocation, Usage> {
     refuse_flags_before(translate::GC, matches)?;
+    let older_than = flags.older_than.or(layers::of_variables::<GcFlags>(env)?.older_than);
     let options = flags.into_flags().over(layers::below_the_flags(env, cwd)?);
     Ok(Invocation::Gc(GcOptions {
         dry_run: options.dry_run,
+        older_than,
         profile: options.profile,
         region: options.region,
         endpoint_url: options.endpoint_url,

@@ -2,6 +2,7 @@
 //!
 //! Each kind of thing has a module of its own, which finds what nobody needs any more and takes it away, one by one.
 
+mod rules;
 mod task_definitions;
 
 use crate::aws::{Aws, ServiceError};
@@ -22,18 +23,25 @@ struct Rubbish {
 /// Finds what is not needed and, unless it is a dry run, takes it away. Standard output has one line for each. Returns the exit
 /// status of the program.
 pub async fn run(options: GcOptions, aws: &Aws, ui: &Ui, stop: &Stop) -> u8 {
-    let swept = tokio::select! {
-        swept = sweep(&options, aws, ui) => swept,
+    let (rules, swept) = tokio::select! {
+        swept = async { (rules::sweep(&options, aws, ui).await, sweep(&options, aws, ui).await) } => swept,
         () = stop.first.cancelled() => {
             ui.clear();
             return stop.exit_code().unwrap_or(EXIT_FAILURE);
         }
     };
     ui.clear();
+    let rules = told(rules, "security group rule", "revoked", &options, ui);
+    let definitions = told(swept, "task definition", "deregistered", &options, ui);
+    rules.max(definitions)
+}
+
+/// How many of a kind went, or why not. Returns the exit status: one kind that fails does not hold up the others.
+fn told(swept: Result<usize, ServiceError>, what: &str, done: &str, options: &GcOptions, ui: &Ui) -> u8 {
     match swept {
         Ok(count) => {
-            let done = if options.dry_run { "would be deregistered" } else { "deregistered" };
-            ui.note(&format!("{count} task definition{} {done}", if count == 1 { "" } else { "s" }));
+            let would = if options.dry_run { "would be " } else { "" };
+            ui.note(&format!("{count} {what}{} {would}{done}", if count == 1 { "" } else { "s" }));
             0
         }
         Err(error) => {

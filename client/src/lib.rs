@@ -2,7 +2,7 @@
 //!
 //! The pipeline, in order; each stage consumes its input and yields a type that cannot exist earlier: `cli` reads the command
 //! line into [`options::Options`]; [`origin`] settles which task definition it is about, [`like_service`] and [`mod@derive`] being
-//! the two ways to find one; [`plan`] fills in the rest; [`task`] launches it; [`ready`] waits until it answers; `ssh`
+//! the two ways to find one; [`plan`] fills in the rest; [`ingress`] lets the caller in, where that is asked for; [`task`] launches it; [`ready`] waits until it answers; `ssh`
 //! authenticates; `session` runs what was asked for; [`login`] is the sentence over all of them. [`gc`] clears away what is left
 //! registered. Beside it stand [`aws`] (one operation to a file), [`ui`] (all of our own talk), [`signals`], [`timings`] and
 //! [`price`].
@@ -14,9 +14,11 @@ pub mod cli;
 pub mod derive;
 pub mod error;
 pub mod gc;
+pub mod ingress;
 pub mod like_service;
 pub mod local;
 pub mod login;
+pub mod my_ip;
 pub mod options;
 pub mod origin;
 pub mod plan;

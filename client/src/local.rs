@@ -2,8 +2,10 @@
 //! again, as the init.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use local_fargate::{Config, LocalFargate, ProcessImage, StartError};
 
 use crate::error::Advice;
@@ -82,6 +84,11 @@ pub async fn start(options: &mut Options) -> Result<LocalFargate, LocalError> {
     }
     if options.security_groups.is_empty() {
         options.security_groups = vec![SECURITY_GROUP.to_owned()];
+    }
+    if options.allow_my_ip && options.my_ip_url.is_none() {
+        // Its tasks are on this machine: nobody on the internet is asked how they see us.
+        options.allow_my_ip = false;
+        options.allow_cidrs.insert(0, IpNet::from(IpAddr::from(Ipv4Addr::LOCALHOST)));
     }
     let mut config = config()?;
     config.launcher = launcher(options.local.unwrap_or_default());

@@ -1,14 +1,19 @@
 //! The sentence: plan, task, ready, connect, session, stop. The only module that sees every stage.
 
+mod letting_in;
 mod planning;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::aws::describe_tasks::describe_task;
 use crate::aws::{Aws, ServiceError};
 use crate::checkpoint::checkpoint;
 use crate::error::{Advice, EXIT_FAILURE, EXIT_USAGE};
+use crate::ingress::OpenError;
+use crate::my_ip::MyIpError;
 use crate::options::{Options, TimingsFormat};
 use crate::origin::OriginError;
 use crate::plan::{Plan, PlanError};
@@ -35,6 +40,12 @@ pub enum LoginError {
     /// The caller could not be identified, or the derived task definition not be registered.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// Our public address is not known.
+    #[error(transparent)]
+    MyIp(#[from] MyIpError),
+    /// We could not be let in.
+    #[error(transparent)]
+    Ingress(#[from] OpenError),
     /// There is no task.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -61,6 +72,8 @@ impl Advice for LoginError {
             Self::Plan(error) => error.hints(),
             Self::Origin(error) => error.hints(),
             Self::Service(error) => error.hints(),
+            Self::MyIp(error) => error.hints(),
+            Self::Ingress(error) => error.hints(),
             Self::Launch(error) => error.hints(),
             Self::Ready(error) => error.hints(),
             Self::Ssh(error) => error.hints(),
@@ -82,7 +95,10 @@ pub async fn run(options: Options, aws: &Aws, ui: &Ui, stop: &Stop) -> u8 {
     match planned {
         Err(error) => fail(&error, ui, stop),
         Ok(planned) if dry_run => planned.show(aws, ui).await,
-        Ok(planned) => launch_and_visit(&Run { plan: &planned.plan, aws, ui, stop, timings: &timings }).await,
+        Ok(planned) => {
+            let (plan, timings, settled) = (&planned.plan, &timings, &CancellationToken::new());
+            letting_in::launch_admitted(&Run { plan, aws, ui, stop, timings, settled }).await
+        }
     }
 }
 
@@ -93,6 +109,8 @@ struct Run<'a> {
     ui: &'a Ui,
     stop: &'a Stop,
     timings: &'a Timings,
+    /// Cancelled once the connection stands, or will not stand any more.
+    settled: &'a CancellationToken,
 }
 
 async fn launch_and_visit(run: &Run<'_>) -> u8 {
@@ -125,6 +143,7 @@ async fn visit(run: &Run<'_>, task: &Task) -> Result<ExitStatus, LoginError> {
         connected = connect(run, task) => connected?,
         () = run.stop.first.cancelled() => return Err(LoginError::Interrupted(run.stop.signal_name())),
     };
+    run.settled.cancel();
     checkpoint("after-connect").await;
     run.timings.begin("session", Owner::Session);
     run.ui.clear();

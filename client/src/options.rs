@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::aws::run_task::CapacityProvider;
 
 /// What one start of the program is to do.
@@ -43,6 +45,12 @@ pub struct Options {
     pub add_tmp: bool,
     /// Security-group ids of the task's network interface; empty is the VPC's default group.
     pub security_groups: Vec<String>,
+    /// Whether our own public address is let in for the run.
+    pub allow_my_ip: bool,
+    /// Ranges that are let in for the run.
+    pub allow_cidrs: Vec<IpNet>,
+    /// Service that tells our public address.
+    pub my_ip_url: Option<String>,
     /// Subnet ids that the task may be placed in.
     pub subnets: Vec<String>,
     /// Whether the task gets a public IPv4 address.
@@ -216,6 +224,8 @@ pub struct LocalOptions {
 pub struct GcOptions {
     /// Show what would be done, and do none of it.
     pub dry_run: bool,
+    /// How old a rule without a task has to be.
+    pub older_than: Option<Duration>,
     /// AWS profile.
     pub profile: Option<String>,
     /// AWS region.

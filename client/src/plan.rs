@@ -1,15 +1,16 @@
 //! The plan: options with nothing left open. Making one changes nothing anywhere; showing one is `--dry-run`.
 
+pub mod ingress;
+mod overrides;
 pub mod show;
 
 use std::time::Duration;
 
 use fargate_contract::{Grant, HostSeed, limits};
 
-use crate::aws::run_task::{
-    AwsVpcConfiguration, CapacityProvider, ContainerOverride, EphemeralStorage, NetworkConfiguration, Overrides,
-    RunTaskRequest, Tag, Variable,
-};
+use self::ingress::{Ingress, IngressError};
+use self::overrides::{capacity_providers, overrides};
+use crate::aws::run_task::{AwsVpcConfiguration, NetworkConfiguration, RunTaskRequest, Tag};
 use crate::error::Advice;
 use crate::options::{EscapeChar, HostKeyMode, Launcher, Options, RemoteCommand, TimingsFormat, Tty};
 use crate::price::Size;
@@ -44,6 +45,8 @@ pub struct Plan {
     pub run: String,
     /// The request that will be sent.
     pub request: RunTaskRequest,
+    /// Who is let in for the run.
+    pub ingress: Option<Ingress>,
     /// Container that serves SSH.
     pub container: String,
     /// Whether a public address is asked for.
@@ -105,6 +108,9 @@ pub enum PlanError {
         /// The longest variable of the user's.
         longest: Option<String>,
     },
+    /// Nobody can be let in.
+    #[error(transparent)]
+    Ingress(#[from] IngressError),
     /// The grant cannot be written.
     #[error(transparent)]
     Grant(#[from] fargate_contract::GrantError),
@@ -122,6 +128,7 @@ impl Advice for PlanError {
                     .to_owned()
             },
             Self::TooMany { .. } => "leave some out".to_owned(),
+            Self::Ingress(error) => return error.hints(),
             Self::OverridesTooLong { longest: Some(name), .. } => {
                 format!("shorten `--env {name}` (the longest), or put it into the task definition")
             }
@@ -142,6 +149,10 @@ pub struct Given {
     pub identity: OneTimeKey,
     /// ARN of the caller, where known.
     pub caller: Option<String>,
+    /// Our public address, where it is to be let in.
+    pub my_ip: Option<std::net::IpAddr>,
+    /// The time.
+    pub now: jiff::Timestamp,
 }
 
 impl Plan {
@@ -156,6 +167,7 @@ impl Plan {
         let container = options.container.clone().unwrap_or_else(|| DEFAULT_CONTAINER.to_owned());
         let overrides = overrides(&options, &grant, &container)?;
         let public = options.public.unwrap_or(true);
+        let start_timeout = options.start_timeout.unwrap_or(START_TIMEOUT);
         let capacity_providers = capacity_providers(&options);
         let request = RunTaskRequest {
             cluster: options.cluster.clone().unwrap_or_else(|| "default".to_owned()),
@@ -177,7 +189,9 @@ impl Plan {
             enable_execute_command: false,
             tags: if options.no_tags { Vec::new() } else { tags(&given) },
         };
+        let life = start_timeout.saturating_add(grant.max_lifetime);
         Ok(Self {
+            ingress: Ingress::new(&options, &given, &request.cluster, grant.port, life),
             request,
             container,
             public,
@@ -196,7 +210,7 @@ impl Plan {
             server_alive_interval: options.server_alive_interval.unwrap_or(SERVER_ALIVE_INTERVAL),
             server_alive_count_max: options.server_alive_count_max.unwrap_or(SERVER_ALIVE_COUNT_MAX),
             connect_timeout: options.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-            start_timeout: options.start_timeout.unwrap_or(START_TIMEOUT),
+            start_timeout,
             max_lifetime: grant.max_lifetime,
             timings: options.timings,
         })
@@ -218,6 +232,7 @@ impl Plan {
 pub fn check(options: &Options) -> Result<String, PlanError> {
     let task_definition = options.task_definition.clone().ok_or(PlanError::NoTaskDefinition)?;
     check_network(options)?;
+    ingress::check(options)?;
     Ok(task_definition)
 }
 
@@ -252,40 +267,6 @@ fn grant(options: &Options, given: &Given, mode: HostKeyMode) -> Grant {
     }
 }
 
-fn overrides(options: &Options, grant: &Grant, container: &str) -> Result<Overrides, PlanError> {
-    let of_grant = grant.to_env()?.into_iter().map(|(name, value)| Variable { name: name.to_owned(), value });
-    let of_user = options.env.iter().map(|(name, value)| Variable { name: name.clone(), value: value.clone() });
-    let overrides = Overrides {
-        container_overrides: vec![ContainerOverride {
-            name: container.to_owned(),
-            environment: of_grant.chain(of_user).collect(),
-        }],
-        cpu: options.cpu.map(|cpu| cpu.to_string()),
-        memory: options.memory.map(|memory| memory.to_string()),
-        // The option's parser allows 21 to 200.
-        ephemeral_storage: options
-            .ephemeral_storage
-            .and_then(|gib| i32::try_from(gib).ok())
-            .map(|size_in_gib| EphemeralStorage { size_in_gib }),
-        task_role_arn: options.task_role_arn.clone(),
-    };
-    let bytes = serde_json::to_string(&overrides).map_or(0, |json| json.len());
-    if bytes > limits::OVERRIDES_BUDGET_BYTES {
-        let longest = options.env.iter().max_by_key(|(_, value)| value.len()).map(|(name, _)| name.clone());
-        return Err(PlanError::OverridesTooLong { bytes, longest });
-    }
-    Ok(overrides)
-}
-
-/// Spot on request, else what the service has that the run is to be like.
-fn capacity_providers(options: &Options) -> Vec<CapacityProvider> {
-    match options.spot {
-        Some(true) => vec![CapacityProvider { capacity_provider: "FARGATE_SPOT".to_owned(), base: 0, weight: 1 }],
-        Some(false) => Vec::new(),
-        None => options.capacity_providers.clone(),
-    }
-}
-
 fn tags(given: &Given) -> Vec<Tag> {
     let tag = |key: &str, value: &str| Tag { key: format!("fargate-login:{key}"), value: tag_value(value) };
     let mut tags = vec![tag("run", &given.run), tag("version", env!("CARGO_PKG_VERSION"))];
@@ -302,6 +283,7 @@ pub(crate) fn tag_value(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::run_task::CapacityProvider;
 
     pub(super) fn given() -> Given {
         Given {
@@ -309,6 +291,8 @@ mod tests {
             host_seed: HostSeed::new([3; 32]),
             identity: OneTimeKey::generate(),
             caller: Some("arn:aws:iam::000000000000:user/o'neil".to_owned()),
+            my_ip: None,
+            now: jiff::Timestamp::UNIX_EPOCH,
         }
     }
 

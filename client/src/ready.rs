@@ -96,6 +96,9 @@ pub async fn wait_until_ready(wait: Wait<'_>) -> Result<(TcpStream, Route), Read
     let reach = async {
         let route = route::find(wait, states_rx.clone()).await?;
         seen_tx.send_modify(|seen| seen.route = Some(route.clone()));
+        if let Some(mismatch) = wait.plan.ingress.as_ref().and_then(|ingress| ingress.mismatch(&route)) {
+            wait.ui.warn(&mismatch);
+        }
         wait.ui.phase(&format!("waiting for SSH at {route}"));
         let stream = dial::until_identified(&route, wait.plan.connect_timeout, &seen_tx).await;
         Ok((stream, route))

@@ -1,7 +1,7 @@
 """Serves moto, an ECS and EC2 that others wrote, on a loopback port for as long as standard input stays open.
 
 First line of standard output: where it is and what stands ready in it. Then, for every line of standard input, one line with
-the tasks as moto has them. All lines are JSON. What moto cannot show (order of states, stop codes, public addresses) is not
+the inbound rules as moto has them, if that line says `rules`, else with the tasks. All lines are JSON. What moto cannot show (order of states, stop codes, public addresses) is not
 asked of it.
 """
 
@@ -64,6 +64,12 @@ def tasks(endpoint: str) -> list[dict]:
     return ecs.describe_tasks(tasks=sorted(arns), include=["TAGS"])["tasks"] if arns else []
 
 
+def rules(endpoint: str) -> list[dict]:
+    """Every inbound rule of every group."""
+    found = client(endpoint, "ec2").describe_security_group_rules()["SecurityGroupRules"]
+    return [rule for rule in found if not rule["IsEgress"] and "ReferencedGroupInfo" not in rule]
+
+
 def main() -> None:
     """Serves until standard input is closed."""
     # A line per request would be all that the reader of standard error sees.
@@ -75,8 +81,9 @@ def main() -> None:
         endpoint = f"http://{host}:{port}"
         hold_states(endpoint)
         print(json.dumps(prepare(endpoint)), flush=True)
-        for _ in sys.stdin:
-            print(json.dumps(tasks(endpoint), default=str), flush=True)
+        for line in sys.stdin:
+            found = rules(endpoint) if line.strip() == "rules" else tasks(endpoint)
+            print(json.dumps(found, default=str), flush=True)
     finally:
         server.stop()
 

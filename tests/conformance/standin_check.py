@@ -147,6 +147,46 @@ def definitions_and_clusters(check: Check) -> None:
     check.refused("ClientException", check.ecs.register_task_definition, **(definition | {"cpu": "300"}))
 
 
+def ingress_rules(check: Check) -> None:
+    """An inbound rule, from its making to its end, by id and by what it admits."""
+    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+    v4 = ssh | {"IpRanges": [{"CidrIp": "203.0.113.7/24", "Description": "conformance, (v4)"}]}
+    v6 = ssh | {"Ipv6Ranges": [{"CidrIpv6": "2001:db8::7/128"}]}
+    tags = [{"ResourceType": "security-group-rule", "Tags": [{"Key": "suite", "Value": "conformance"}]}]
+    authorize, revoke = check.ec2.authorize_security_group_ingress, check.ec2.revoke_security_group_ingress
+    made = authorize(GroupId=GROUP, IpPermissions=[v4, v6], TagSpecifications=tags)["SecurityGroupRules"]
+    ids = [rule["SecurityGroupRuleId"] for rule in made]
+    check.true(made[0]["CidrIpv4"] == "203.0.113.0/24", f"host bits stay: {made[0]}")
+    check.true(made[1]["Tags"] == tags[0]["Tags"], f"tags of a rule: {made[1]}")
+    check.refused("InvalidPermission.Duplicate", authorize, GroupId=GROUP, IpPermissions=[v4])
+    check.refused("InvalidGroup.NotFound", authorize, GroupId="sg-404", IpPermissions=[v4])
+    check.refused("InvalidGroupId.Malformed", authorize, GroupId="group", IpPermissions=[v4])
+    bad = ssh | {"IpRanges": [{"CidrIp": "203.0.113.7/33"}]}
+    check.refused("InvalidParameterValue", authorize, GroupId=GROUP, IpPermissions=[bad])
+    check.refused("InvalidPermission.Malformed", authorize, GroupId=GROUP, IpPermissions=[v4 | {"IpProtocol": "tpc"}])
+    check.refused("DryRunOperation", authorize, GroupId="sg-9", IpPermissions=[v4], DryRun=True)
+    group = check.ec2.describe_security_groups(GroupIds=[GROUP])["SecurityGroups"][0]
+    check.true(v6["Ipv6Ranges"] in [shown["Ipv6Ranges"] for shown in group["IpPermissions"]], f"the group: {group}")
+    describe = check.ec2.describe_security_group_rules
+    for name, value in (("group-id", GROUP), ("tag:suite", "conformance"), ("tag-key", "suite"), ("security-group-rule-id", ids[0])):
+        found = describe(Filters=[{"Name": name, "Values": [value]}])["SecurityGroupRules"]
+        check.true(ids[0] in [rule["SecurityGroupRuleId"] for rule in found], f"{name}={value}: {found}")
+    paginator = check.ec2.get_paginator("describe_security_group_rules")
+    paged = [rule for page in paginator.paginate(MaxResults=5) for rule in page["SecurityGroupRules"]]
+    check.true(set(ids) <= {rule["SecurityGroupRuleId"] for rule in paged}, f"pages: {paged}")
+    shown = check.cli("ec2", "describe-security-group-rules", "--security-group-rule-ids", ids[1])
+    check.true(bool(shown) and shown["SecurityGroupRules"][0]["CidrIpv6"] == "2001:db8::7/128", f"aws ec2: {shown}")
+    revoked = revoke(GroupId=GROUP, SecurityGroupRuleIds=[ids[0]])["RevokedSecurityGroupRules"]
+    check.true([rule["SecurityGroupRuleId"] for rule in revoked] == [ids[0]], f"revoked: {revoked}")
+    check.refused("InvalidSecurityGroupRuleId.NotFound", revoke, GroupId=GROUP, SecurityGroupRuleIds=[ids[0]])
+    check.refused("InvalidSecurityGroupRuleId.Malformed", describe, SecurityGroupRuleIds=["rule"])
+    check.refused("InvalidSecurityGroupRuleId.NotFound", describe, SecurityGroupRuleIds=[ids[0]])
+    check.refused("InvalidPermission.NotFound", revoke, GroupId=GROUP, IpPermissions=[v4])
+    revoke(GroupId=GROUP, IpPermissions=[v6])
+    left = describe(Filters=[{"Name": "group-id", "Values": [GROUP]}])["SecurityGroupRules"]
+    check.true(not left, f"left: {left}")
+
+
 def services(check: Check) -> None:
     """A service without tasks, from its making to its end."""
     vpc = {"subnets": [SUBNET], "securityGroups": [GROUP], "assignPublicIp": "DISABLED"}
@@ -241,6 +281,7 @@ def main() -> None:
     check, key = Check(sys.argv[1]), public_key()
     definitions_and_clusters(check)
     refusals(check, key)
+    ingress_rules(check)
     services(check)
     logs(check)
     life_of_a_task(check, key)

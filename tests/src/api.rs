@@ -1,4 +1,4 @@
-//! Calls to the stand-in in AWS JSON, for what no command of ours does.
+//! Calls to the stand-in in AWS JSON and as forms, for what no command of ours does.
 
 use serde_json::{Value, json};
 
@@ -17,16 +17,11 @@ pub fn call(endpoint: &str, service: &str, action: &str, request: &Value) -> Res
         "ecs" => "AmazonEC2ContainerServiceV20141113",
         _ => "Logs_20140328",
     };
-    let signature = "0".repeat(64);
-    let authorization = format!(
-        "AWS4-HMAC-SHA256 Credential=local/20261121/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature={signature}"
-    );
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let sent = agent
+    let sent = agent()
         .post(endpoint)
         .header("Content-Type", "application/x-amz-json-1.1")
         .header("X-Amz-Target", format!("{target}.{action}"))
-        .header("Authorization", authorization)
+        .header("Authorization", authorization(service))
         .send(request.to_string());
     let mut reply = sent.expect("the stand-in answers");
     let body: Value = reply.body_mut().read_json().unwrap_or_else(|_| json!({}));
@@ -35,4 +30,32 @@ pub fn call(endpoint: &str, service: &str, action: &str, request: &Value) -> Res
     }
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     Err((text("__type"), text("message")))
+}
+
+/// Calls an operation of EC2 with these members; answers the reply's XML.
+///
+/// # Panics
+/// When it is refused.
+#[must_use]
+pub fn ec2(endpoint: &str, action: &str, members: &[(&str, &str)]) -> String {
+    let head = [("Action", action), ("Version", "2016-11-15")];
+    let sent = agent()
+        .post(endpoint)
+        .header("Authorization", authorization("ec2"))
+        .send_form(head.iter().chain(members).copied());
+    let mut reply = sent.expect("the stand-in answers");
+    let body = reply.body_mut().read_to_string().expect("text");
+    assert!(reply.status().is_success(), "{action}: {body}");
+    body
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+fn authorization(service: &str) -> String {
+    let signature = "0".repeat(64);
+    format!(
+        "AWS4-HMAC-SHA256 Credential=local/20261121/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature={signature}"
+    )
 }

@@ -11,7 +11,9 @@ fn redact_word(word: &str) -> String {
     let end = word.trim_end().len();
     let (core, space) = word.split_at(end);
     let bare = core.trim_matches(|c: char| "().,;:'`\"".contains(c));
-    let name = if is_hex_id(bare) {
+    let name = if bare.starts_with("sgr-") {
+        "[RULE]"
+    } else if is_hex_id(bare) {
         "[ID]"
     } else if bare.contains(":task/") {
         "[TASK-ARN]"

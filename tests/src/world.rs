@@ -121,6 +121,14 @@ impl World {
         api::call(&self.endpoint, service, action, request)
     }
 
+    /// Calls an operation of the stand-in's EC2.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn ec2(&self, action: &str, members: &[(&str, &str)]) -> String {
+        api::ec2(&self.endpoint, action, members)
+    }
+
     /// Waits until a task is STOPPED.
     ///
     /// # Panics

@@ -5,6 +5,7 @@ mod crash;
 mod errors;
 mod exec;
 mod openssh;
+mod security_group;
 mod shell;
 mod signals;
 mod the_main_job;

@@ -21,6 +21,9 @@ pub fn for_refusal(action: &str, code: &str, message: &str) -> Vec<String> {
         "PlatformTaskDefinitionIncompatibilityException" => {
             "this platform version cannot run the task definition: use `--platform-version LATEST`"
         }
+        "RulesPerSecurityGroupLimitExceeded" => {
+            "the security group is full: `fargate-login gc` revokes rules that earlier runs left, or name another group first in `-sg`"
+        }
         "BlockedException" => "AWS has blocked this account: contact AWS support",
         _ if message.contains("TaskDefinition not found") || message.contains("Unable to describe task definition") => {
             "register the task definition first; `aws ecs list-task-definitions` shows those of this region"
@@ -31,7 +34,7 @@ pub fn for_refusal(action: &str, code: &str, message: &str) -> Vec<String> {
 }
 
 fn denied(action: &str, message: &str) -> Vec<String> {
-    let named = ["ecs:TagResource", "iam:PassRole"].into_iter().find(|name| message.contains(name));
+    let named = ["ecs:TagResource", "ec2:CreateTags", "iam:PassRole"].into_iter().find(|name| message.contains(name));
     match named {
         Some("ecs:TagResource") if action == "ecs:RegisterTaskDefinition" => vec![
             "`--no-tags` registers without tags; or allow `ecs:TagResource` on `task-definition/*-fargate-login:*`"
@@ -40,6 +43,11 @@ fn denied(action: &str, message: &str) -> Vec<String> {
         Some("ecs:TagResource") => {
             vec!["`--no-tags` runs the task without tags; or allow `ecs:TagResource` on `task/<cluster>/*`".to_owned()]
         }
+        Some("ec2:CreateTags") => vec![
+            "`--no-tags` adds the rule without tags, which `gc` then cannot find; or allow `ec2:CreateTags` on \
+             `security-group-rule/*`: task-definitions/iam/allow-my-ip.json"
+                .to_owned(),
+        ],
         Some("iam:PassRole") => vec![
             "allow `iam:PassRole` on the task role and the execution role, passed to ecs-tasks.amazonaws.com"
                 .to_owned(),
@@ -52,6 +60,8 @@ fn denied(action: &str, message: &str) -> Vec<String> {
 fn policy(action: &str) -> &'static str {
     match action {
         "ecs:DescribeServices" | "ecs:ListServices" | "ecs:RegisterTaskDefinition" => "any-image.json",
+        "ec2:AuthorizeSecurityGroupIngress" | "ec2:RevokeSecurityGroupIngress" => "allow-my-ip.json",
+        "ec2:DescribeSecurityGroupRules" => "gc.json",
         "ecs:ListTaskDefinitions" => "any-image.json, or gc.json for `gc`,",
         "ecs:DeregisterTaskDefinition" => "gc.json",
         _ => "operator.json",

@@ -1,4 +1,5 @@
-//! An ECS for tests that answers as told, inside this process, and keeps what it was asked.
+//! An ECS or EC2 for tests that answers as told, inside this process, and keeps what it was asked. A request of EC2's is an
+//! object of its form's members, and a text is answered as it is.
 
 use std::sync::{Arc, Mutex};
 
@@ -58,15 +59,24 @@ impl std::fmt::Debug for Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").expect("an operation");
-        let operation = target.rsplit('.').next().expect("a name").to_owned();
+        let target = request.headers().get("x-amz-target").map(str::to_owned);
         let body = request.body().bytes().expect("a body in memory");
         let length = request.headers().get("content-length").expect("a length");
         assert_eq!(length, body.len().to_string(), "the length that is signed is that of the body");
-        let body: Value = serde_json::from_slice(body).expect("JSON");
+        let body: Value = match target {
+            Some(_) => serde_json::from_slice(body).expect("JSON"),
+            None => {
+                form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), Value::from(&*value))).collect()
+            }
+        };
+        let operation = match target {
+            Some(target) => target.rsplit('.').next().expect("a name").to_owned(),
+            None => body["Action"].as_str().expect("an operation").to_owned(),
+        };
         let (status, answer) = (self.answer)(&operation, &body);
+        let text = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
         self.asked.0.lock().expect("no panic").push((operation, body));
         let status = status.try_into().expect("a status");
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(answer.to_string()))))
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(text))))
     }
 }

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use ipnet::IpNet;
 
 use super::ssh_option::{self, SshOption};
 use super::values::{self, Local, Variable};
-use super::{fargate_size, help};
+use super::{fargate_size, help, ingress_values};
 use crate::options::{Derive, EscapeChar, HostKeyMode, Latency, Launcher, TimingsFormat};
 
 /// A shell, or one command, on a Fargate task that did not exist a minute ago
@@ -28,7 +29,7 @@ pub(super) enum Sub {
     Login(Box<Flags>),
     /// Serve a local stand-in for AWS until a signal
     Local(LocalFlags),
-    /// Deregister task definitions that earlier runs derived and nobody needs
+    /// Take away what earlier runs left: rules that let them in, derived task definitions
     Gc(GcFlags),
 }
 
@@ -47,6 +48,17 @@ pub(super) struct Flags {
     #[arg(long, alias = "sg", value_name = "ID,...", value_delimiter = ',',
         value_parser = values::security_group, help_heading = help::TASK)]
     pub(super) security_groups: Vec<String>,
+    /// Let our own public address in for the run: a rule in the first security group, for the port of the SSH server
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = values::switch, help_heading = help::TASK)]
+    pub(super) allow_my_ip: Option<bool>,
+    /// Let a range in for the run, in the same way; repeatable
+    #[arg(long, value_name = "CIDR,...", value_delimiter = ',',
+        value_parser = ingress_values::cidr, help_heading = help::TASK)]
+    pub(super) allow_cidr: Vec<IpNet>,
+    /// Service that tells our public address [default: https://checkip.amazonaws.com]
+    #[arg(long, value_name = "URL", value_parser = ingress_values::my_ip_url, help_heading = help::TASK)]
+    pub(super) my_ip_url: Option<String>,
     /// Whether the task gets a public IPv4 address [default: true]; --no-public is --public=false
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
         value_parser = values::switch, overrides_with = "no_public", help_heading = help::TASK)]
@@ -222,6 +234,9 @@ pub(super) struct GcFlags {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = values::switch, help_heading = help::AWS)]
     pub(super) dry_run: Option<bool>,
+    /// How old a rule has to be to go because its run has no task: one is added before the task is launched [default: 5m]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = help::LIMITS)]
+    pub(super) older_than: Option<Duration>,
     /// AWS profile [default: as for the AWS CLI]
     #[arg(long, value_name = "NAME", value_parser = values::name, help_heading = help::AWS)]
     pub(super) profile: Option<String>,

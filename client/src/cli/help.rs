@@ -31,7 +31,7 @@ const GC_USAGE: &str = "fargate-login gc [FLAGS]";
 
 const SUBCOMMANDS: &str = "login  run a task and log in to it: what happens without a subcommand
 local  serve a local stand-in for AWS until a signal
-gc     deregister task definitions that earlier runs derived and nobody needs";
+gc     take away what earlier runs left: rules that let them in, derived task definitions";
 
 const EXAMPLES: &str = "a shell            fargate-login -n bastion -sn subnet-0a1b2c -sg sg-0d1e2f
 one job            fargate-login -n app -sn subnet-0a1b2c -- bin/rails db:migrate

@@ -50,13 +50,16 @@ fn refuse_two_originals(flags: &Flags) -> Result<(), UsageError> {
     if flags.task_definition.is_some() && flags.from.is_some() { Err(UsageError::TwoOriginals) } else { Ok(()) }
 }
 
-/// A project file may come with somebody else's repository: it must not say where requests go, which host is trusted, or
+/// A project file may come with somebody else's repository: it must not say where requests go, which host is trusted, who is let in, or
 /// which values of our environment are sent along.
 fn refuse_from_strangers(flags: &Flags, file: &Path) -> Result<(), UsageError> {
     let trusts = |option: &SshOption| matches!(option, SshOption::StrictHostKeyChecking(_));
     let refused = [
         ("endpoint-url", flags.endpoint_url.is_some()),
         ("host-key", flags.host_key.is_some()),
+        // Each says who is let in.
+        ("allow-cidr", !flags.allow_cidr.is_empty()),
+        ("my-ip-url", flags.my_ip_url.is_some()),
         // It runs in the container, with its secrets and its role.
         ("init-image", flags.init_image.is_some()),
         ("ssh-option", flags.ssh_option.iter().any(trusts)),

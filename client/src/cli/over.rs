@@ -35,6 +35,9 @@ impl Flags {
             with_sidecars: self.with_sidecars.unwrap_or(lower.with_sidecars),
             add_tmp: self.add_tmp.unwrap_or(lower.add_tmp),
             security_groups: list(self.security_groups, lower.security_groups),
+            allow_my_ip: self.allow_my_ip.unwrap_or(lower.allow_my_ip),
+            allow_cidrs: list(self.allow_cidr, lower.allow_cidrs),
+            my_ip_url: self.my_ip_url.or(lower.my_ip_url),
             subnets: list(self.subnets, lower.subnets),
             public: if self.no_public { Some(false) } else { self.public.or(lower.public) },
             cluster: self.cluster.or(lower.cluster),
@@ -142,7 +145,7 @@ fn command(argv: Vec<String>, line: Option<String>) -> Option<RemoteCommand> {
     }
 }
 
-fn list(higher: Vec<String>, lower: Vec<String>) -> Vec<String> {
+fn list<T>(higher: Vec<T>, lower: Vec<T>) -> Vec<T> {
     if higher.is_empty() { lower } else { higher }
 }
 

@@ -1,6 +1,7 @@
 //! The command line as a whole: what it means, which source wins, and how each kind of mistake is told.
 
 mod any_image;
+mod ingress;
 
 use std::time::Duration;
 

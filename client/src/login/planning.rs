@@ -1,6 +1,7 @@
 //! From options to a plan: what is looked up, drawn and registered on the way, and what a dry run shows of it.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use fargate_contract::HostSeed;
@@ -14,6 +15,7 @@ use crate::aws::get_caller_identity::get_caller_identity;
 use crate::aws::{Aws, ServiceError};
 use crate::derive::{Derived, reuse};
 use crate::error::EXIT_FAILURE;
+use crate::my_ip::{self, MyIpError};
 use crate::options::Options;
 use crate::origin::{self, Origin};
 use crate::plan::{self, Given, Plan};
@@ -40,12 +42,15 @@ pub(super) async fn plan(mut options: Options, aws: &Aws, ui: &Ui, timings: &Tim
     let origin = origin::settle(&mut options, aws, ui).await?;
     plan::check(&options)?;
     let caller = if options.no_tags && !options.dry_run { None } else { caller(aws).await? };
+    let my_ip = if options.allow_my_ip { Some(my_ip(&options, ui, timings).await?) } else { None };
     let (dry_run, tagged) = (options.dry_run, !options.no_tags);
     let given = Given {
         run: uuid::Uuid::new_v4().to_string(),
         host_seed: HostSeed::new(rand::rng().random()),
         identity: OneTimeKey::generate(),
         caller: caller.clone(),
+        my_ip,
+        now: jiff::Timestamp::now(),
     };
     let mut plan = Plan::new(options, given)?;
     if let Origin::Derived(derived) = &origin {
@@ -68,6 +73,14 @@ fn told(derived: &Derived, arn: &str) -> String {
     let left_out =
         if derived.left_out.is_empty() { String::new() } else { format!(", without {}", derived.left_out.join(", ")) };
     format!("registered {name}: {} with our init in container {}{left_out}", derived.original.name(), derived.container)
+}
+
+/// The address that is to be let in, as others see it.
+async fn my_ip(options: &Options, ui: &Ui, timings: &Timings) -> Result<IpAddr, MyIpError> {
+    let url = options.my_ip_url.as_deref().unwrap_or(my_ip::DEFAULT_URL);
+    timings.begin("public address", Owner::Client);
+    ui.phase("looking up our public address");
+    my_ip::look_up(url).await
 }
 
 /// Who calls, if STS says so in time. Credentials that STS refuses would be refused by ECS as well: that is an error.

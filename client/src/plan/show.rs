@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Plan;
+use super::ingress::Ingress;
 use crate::aws::describe_task_definition::TaskDefinition;
 use crate::ssh::host_key::HostKey;
 
@@ -17,6 +18,7 @@ impl Plan {
             "region": region,
             "caller": caller,
             "taskDefinition": definition.map(TaskDefinition::arn),
+            "authorizeSecurityGroupIngress": self.ingress.as_ref().map(Ingress::requests),
             "runTask": self.request,
             "calls": self.calls(),
             "ssh": {
@@ -48,6 +50,12 @@ impl Plan {
         if !self.request.tags.is_empty() {
             calls.push("sts:GetCallerIdentity");
         }
+        if let Some(ingress) = &self.ingress {
+            calls.push("ec2:AuthorizeSecurityGroupIngress");
+            if !ingress.tags.is_empty() {
+                calls.push("ec2:CreateTags (permission only)");
+            }
+        }
         calls.extend(["ecs:RunTask", "ecs:DescribeTasks"]);
         if !self.request.tags.is_empty() {
             calls.push("ecs:TagResource (permission only)");
@@ -56,6 +64,7 @@ impl Plan {
             calls.push("ec2:DescribeNetworkInterfaces");
         }
         calls.push("ecs:StopTask");
+        calls.extend(self.ingress.as_ref().map(|_| "ec2:RevokeSecurityGroupIngress"));
         calls
     }
 }

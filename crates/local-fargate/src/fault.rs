@@ -35,7 +35,8 @@ pub enum Fault {
         /// How late.
         delay: Duration,
     },
-    /// The caller lacks this permission, such as `ecs:RunTask`. `ecs:TagResource` refuses RunTask only when it sends tags.
+    /// The caller lacks this permission, such as `ecs:RunTask`. `ecs:TagResource` refuses RunTask only when it sends tags, and
+    /// `ec2:CreateTags` AuthorizeSecurityGroupIngress only when it does.
     AccessDenied {
         /// IAM's name of the action.
         action: String,

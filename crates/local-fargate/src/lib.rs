@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use config::{Config, Latency, Launcher, ProcessImage, StartError};
+pub use ec2::RuleSummary;
 pub use fault::Fault;
 pub use journal::Call;
 pub use launcher::DockerError;
@@ -115,6 +116,12 @@ impl LocalFargate {
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskSummary> {
         self.shared.lock().tasks.iter().map(task::Task::summary).collect()
+    }
+
+    /// Every inbound rule of every security group. They are kept, not enforced.
+    #[must_use]
+    pub fn rules(&self) -> Vec<RuleSummary> {
+        self.shared.lock().rules.iter().map(ec2::Rule::summary).collect()
     }
 
     /// What a container wrote to its standard output and error; the oldest lines go when there are many.

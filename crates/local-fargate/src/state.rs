@@ -16,6 +16,7 @@ use crate::ACCOUNT;
 use crate::config::Config;
 use crate::definition::Definition;
 use crate::draw::Draw;
+use crate::ec2::Rule;
 use crate::fault::Faults;
 use crate::journal::Journal;
 use crate::launcher::Launcher;
@@ -64,6 +65,10 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     /// Tasks ever made.
     pub(crate) launched: u64,
+    /// Inbound rules of security groups, in the order in which they came.
+    pub(crate) rules: Vec<Rule>,
+    /// Rules ever made.
+    pub(crate) authorized: u64,
 }
 
 /// A cluster.
@@ -94,6 +99,8 @@ impl Shared {
             journal: Journal::default(),
             faults: Faults::new(config.faults.clone()),
             launched: 0,
+            rules: Vec::new(),
+            authorized: 0,
         };
         Self {
             config,

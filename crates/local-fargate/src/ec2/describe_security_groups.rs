@@ -1,12 +1,14 @@
-//! `DescribeSecurityGroups`: groups without rules, since nothing filters packets here.
+//! `DescribeSecurityGroups`: the groups and their inbound rules, which are kept and not enforced: nothing filters packets here.
 
 use serde_json::{Value, json};
 
+use super::rule;
 use super::selection::Selection;
 use crate::ACCOUNT;
 use crate::error::ApiError;
 use crate::network::{SECURITY_GROUPS, SecurityGroup};
 use crate::protocol::query::Form;
+use crate::state::{Shared, World};
 
 const SELECTION: Selection<'_> = Selection {
     set: "securityGroupInfo",
@@ -16,18 +18,22 @@ const SELECTION: Selection<'_> = Selection {
 };
 
 /// Answers a call.
-pub(super) fn call(form: &Form) -> Result<Value, ApiError> {
-    SELECTION.page(SECURITY_GROUPS.iter().map(item).collect(), form)
+pub(super) fn call(shared: &Shared, form: &Form) -> Result<Value, ApiError> {
+    let items = {
+        let world = shared.lock();
+        SECURITY_GROUPS.iter().map(|group| item(&world, group)).collect()
+    };
+    SELECTION.page(items, form)
 }
 
-fn item(group: &SecurityGroup) -> Value {
+fn item(world: &World, group: &SecurityGroup) -> Value {
     json!({
         "groupId": group.id,
         "groupName": group.name,
         "groupDescription": group.name,
         "vpcId": group.vpc,
         "ownerId": ACCOUNT,
-        "ipPermissions": [],
+        "ipPermissions": rule::permissions(world.rules.iter().filter(|rule| rule.group == group.id)),
         "ipPermissionsEgress": [],
         "tagSet": [],
     })

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 use crate::protocol::query::Form;
 
-/// Bounds of `MaxResults` (EC2 API reference, the three Describe operations).
+/// Bounds of `MaxResults` (EC2 API reference, the Describe operations played here).
 const PAGE: std::ops::RangeInclusive<usize> = 5..=1000;
 
 /// What sets one operation apart.
@@ -38,11 +38,15 @@ impl Selection<'_> {
         for number in 1.. {
             let Some(name) = form.text(&format!("Filter.{number}.Name")) else { break };
             let values = form.list(&format!("Filter.{number}.Value"));
-            let path = self.filters.iter().find(|(known, _)| *known == name).map(|(_, path)| *path);
-            let path = path.ok_or_else(|| invalid(format!("The filter '{name}' is invalid")))?;
             if values.iter().any(|value| value.contains(['*', '?'])) {
                 return Err(invalid("wildcards in filters are not played here".to_owned()));
             }
+            if let Some(key) = name.strip_prefix("tag:") {
+                items.retain(|item| values.iter().any(|value| has_tag(item, key, value)));
+                continue;
+            }
+            let path = self.filters.iter().find(|(known, _)| *known == name).map(|(_, path)| *path);
+            let path = path.ok_or_else(|| invalid(format!("The filter '{name}' is invalid")))?;
             items.retain(|item| {
                 let mut found = Vec::new();
                 collect(item, path, &mut found);
@@ -82,6 +86,10 @@ fn invalid(message: String) -> ApiError {
     ApiError::new("InvalidParameterValue", message)
 }
 
+fn has_tag(item: &Value, key: &str, value: &str) -> bool {
+    item["tagSet"].as_array().is_some_and(|tags| tags.iter().any(|tag| tag["key"] == key && tag["value"] == value))
+}
+
 fn collect(value: &Value, path: &[&str], found: &mut Vec<String>) {
     match (value, path) {
         (Value::Array(items), _) => items.iter().for_each(|item| collect(item, path, found)),
@@ -105,7 +113,7 @@ mod tests {
 
     fn things(count: usize) -> Vec<Value> {
         (0..count)
-            .map(|n| json!({"thingId": format!("t-{n}"), "groupSet": [{"groupId": format!("g-{}", n % 2)}]}))
+            .map(|n| json!({"thingId": format!("t-{n}"), "groupSet": [{"groupId": format!("g-{}", n % 2)}], "tagSet": [{"key": "n", "value": n.to_string()}]}))
             .collect()
     }
 
@@ -119,6 +127,8 @@ mod tests {
         assert_eq!(page(3, "ThingId.1=t-2"), Ok(vec![json!("t-2")]));
         assert_eq!(page(3, "ThingId.1=t-9"), Err("InvalidThing.NotFound"));
         assert_eq!(page(3, "Filter.1.Name=group-id&Filter.1.Value.1=g-1"), Ok(vec![json!("t-1")]));
+        assert_eq!(page(3, "Filter.1.Name=tag:n&Filter.1.Value.1=2"), Ok(vec![json!("t-2")]));
+        assert_eq!(page(3, "Filter.1.Name=tag:N&Filter.1.Value.1=2"), Ok(vec![]));
         assert_eq!(page(3, "Filter.1.Name=group-id&Filter.1.Value.1=g-*"), Err("InvalidParameterValue"));
         assert_eq!(page(3, "Filter.1.Name=colour&Filter.1.Value.1=red"), Err("InvalidParameterValue"));
         assert_eq!(page(3, "Thing=t-2"), Err("UnknownParameter"));

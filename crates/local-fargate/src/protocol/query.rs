@@ -28,6 +28,11 @@ impl Form {
         (1..).map_while(|n| self.text(&format!("{name}.{n}")).map(str::to_owned)).collect()
     }
 
+    /// Whether there is a member of a structure or list of this name.
+    pub(crate) fn has_below(&self, name: &str) -> bool {
+        self.0.keys().any(|key| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    }
+
     /// Refuses members that the operation does not have; `known` are their names up to the first dot.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), ApiError> {
         let name_of = |key: &str| key.split('.').next().unwrap_or_default().to_owned();
@@ -111,6 +116,7 @@ mod tests {
     fn forms_have_lists_and_no_strangers() {
         let form = Form::parse(b"Action=X&SubnetId.1=a&SubnetId.2=b&SubnetId.4=d");
         assert_eq!(form.list("SubnetId"), ["a", "b"]);
+        assert!(form.has_below("SubnetId") && !form.has_below("Subnet") && !form.has_below("Action"));
         assert!(form.only(&["SubnetId"]).is_ok());
         assert_eq!(form.only(&["Filter"]).map_err(|error| error.code), Err("UnknownParameter"));
     }
