@@ -23,7 +23,17 @@ pub(super) struct Outputs {
     pub(super) stderr: Output,
 }
 
-/// Takes everything the channel brings. An exit status is no end: data may follow it.
+/// What has come of a session so far, over all its channels.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Bytes of standard output taken: what a lost connection took along is asked for from here on.
+    pub(super) received: u64,
+    /// Whether the session can be asked for when its connection is lost.
+    pub(super) kept: bool,
+}
+
+/// Takes everything the channel brings. An exit status is no end: data may follow it. Where the server keeps the session, it
+/// waits for us to close the channel: end of data and exit status together are the end.
 ///
 /// # Errors
 /// [`SessionError`]: a request was refused, the connection was lost, or there is no exit status.
@@ -32,11 +42,16 @@ pub(super) async fn drain(
     mut asked: VecDeque<Asked>,
     outputs: &Outputs,
     connection: &Connection,
+    progress: &mut Progress,
 ) -> Result<Ended, SessionError> {
-    let (mut status, mut eof) = (None, false);
+    let (mut status, mut eof) = (None::<ExitStatus>, false);
     let closed = loop {
+        if let (true, true, Some(status)) = (progress.kept, eof, &status) {
+            return Ok(Ended::Closed(status.clone()));
+        }
         match receiver.recv().await? {
             Some(ChannelMsg::Data { data }) => {
+                progress.received += data.len() as u64;
                 if outputs.stdout.write(data).await.is_err() {
                     return Ok(Ended::OutputClosed);
                 }
@@ -49,10 +64,10 @@ pub(super) async fn drain(
             Some(ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, .. }) => {
                 status = Some(ExitStatus::Signal { name: name(signal_name), core_dumped, message: error_message });
             }
-            Some(ChannelMsg::Success) => {
-                asked.pop_front();
-            }
+            Some(ChannelMsg::Success) => progress.kept |= asked.pop_front() == Some(Asked::Resume),
             Some(ChannelMsg::Failure) => match asked.pop_front() {
+                // The server knows of no such thing: the session ends with its connection.
+                Some(Asked::Resume) => {}
                 Some(Asked::Pty) => return Err(SessionError::PtyRefused),
                 Some(Asked::Start) => return Err(SessionError::CommandRefused),
                 None => {}
@@ -63,6 +78,9 @@ pub(super) async fn drain(
             None => break false,
         }
     };
+    if progress.kept && !closed {
+        return Err(connection.closed().await.into());
+    }
     // A connection that broke before the end of the data may have taken some of it along.
     let whole = closed || eof || !connection.is_closed();
     match status {
