@@ -55,7 +55,7 @@ impl Visit {
 fn a_session_goes_on_when_the_network_comes_back() {
     let Some(world) = world() else { return };
     let Some(mut visit) = Visit::start(&world, &QUICK) else { return };
-    visit.terminal.send("kept=\"the same\"; echo shell $$.\r");
+    visit.terminal.send("kept=\"the same\"; echo she\"ll\" $$.\r");
     visit.terminal.expect("shell ");
     visit.terminal.expect(".");
     let shown = visit.terminal.screen();
