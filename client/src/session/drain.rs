@@ -9,7 +9,7 @@ use ssh_flow::ChannelReceiver;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::Asked;
-use super::output::Output;
+use super::output::{Closed, Output};
 use super::{Ended, ExitStatus, LAST_WORDS, SessionError};
 use crate::ssh::Connection;
 
@@ -49,33 +49,48 @@ pub(super) async fn drain(
         if let (true, true, Some(status)) = (progress.kept, eof, &status) {
             return Ok(Ended::Closed(status.clone()));
         }
-        match receiver.recv().await? {
-            Some(ChannelMsg::Data { data }) => {
+        // What is kept for us is taken only when there is a place for it: a reader that is slow must not hide a lost connection.
+        let place = if progress.kept {
+            tokio::select! {
+                biased;
+                place = outputs.stdout.reserve() => Some(place),
+                cause = connection.closed() => return Err(cause.into()),
+            }
+        } else {
+            None
+        };
+        match (receiver.recv().await?, place) {
+            (Some(ChannelMsg::Data { .. }), Some(Err(Closed))) => return Ok(Ended::OutputClosed),
+            (Some(ChannelMsg::Data { data }), Some(Ok(place))) => {
+                progress.received += data.len() as u64;
+                place.send(data);
+            }
+            (Some(ChannelMsg::Data { data }), None) => {
                 progress.received += data.len() as u64;
                 if outputs.stdout.write(data).await.is_err() {
                     return Ok(Ended::OutputClosed);
                 }
             }
-            Some(ChannelMsg::ExtendedData { data, ext: STDERR }) => {
+            (Some(ChannelMsg::ExtendedData { data, ext: STDERR }), _) => {
                 // Without a reader of its errors a program goes on, as it would on a closed terminal.
                 let _ = outputs.stderr.write(data).await;
             }
-            Some(ChannelMsg::ExitStatus { exit_status }) => status = Some(ExitStatus::Code(exit_status)),
-            Some(ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, .. }) => {
+            (Some(ChannelMsg::ExitStatus { exit_status }), _) => status = Some(ExitStatus::Code(exit_status)),
+            (Some(ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, .. }), _) => {
                 status = Some(ExitStatus::Signal { name: name(signal_name), core_dumped, message: error_message });
             }
-            Some(ChannelMsg::Success) => progress.kept |= asked.pop_front() == Some(Asked::Resume),
-            Some(ChannelMsg::Failure) => match asked.pop_front() {
+            (Some(ChannelMsg::Success), _) => progress.kept |= asked.pop_front() == Some(Asked::Resume),
+            (Some(ChannelMsg::Failure), _) => match asked.pop_front() {
                 // The server knows of no such thing: the session ends with its connection.
                 Some(Asked::Resume) => {}
                 Some(Asked::Pty) => return Err(SessionError::PtyRefused),
                 Some(Asked::Start) => return Err(SessionError::CommandRefused),
                 None => {}
             },
-            Some(ChannelMsg::Eof) => eof = true,
-            Some(ChannelMsg::Close) => break true,
-            Some(_) => {}
-            None => break false,
+            (Some(ChannelMsg::Eof), _) => eof = true,
+            (Some(ChannelMsg::Close), _) => break true,
+            (Some(_), _) => {}
+            (None, _) => break false,
         }
     };
     if progress.kept && !closed {

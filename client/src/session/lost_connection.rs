@@ -38,10 +38,21 @@ async fn start(
     request: SessionRequest,
     stdio: Stdio,
 ) -> JoinHandle<Result<ExitStatus, SessionError>> {
+    start_until(init, proxy, request, stdio, CancellationToken::new()).await
+}
+
+/// The same, until it is cancelled.
+async fn start_until(
+    init: &Init,
+    proxy: &Proxy,
+    request: SessionRequest,
+    stdio: Stdio,
+    cancel: CancellationToken,
+) -> JoinHandle<Result<ExitStatus, SessionError>> {
     let way = init.way(proxy.address);
     let mut connection = way.connect().await.expect("a login");
     tokio::spawn(async move {
-        let ended = run_on(&mut connection, request, stdio, &way, CancellationToken::new()).await;
+        let ended = run_on(&mut connection, request, stdio, &way, cancel).await;
         connection.disconnect().await;
         ended
     })
@@ -115,6 +126,44 @@ async fn no_byte_of_input_is_lost_or_doubled_and_it_comes_back_whole() {
     assert_eq!((back.len(), digest(&back)), (data.len(), digest(&data)), "seed {seed}");
     assert!(proxy.cuts() >= 10, "seed {seed}: {} cuts", proxy.cuts());
     assert_eq!(ended(init.server).await, 8, "seed {seed}");
+}
+
+#[tokio::test]
+async fn a_reader_that_is_stuck_hides_no_lost_connection_and_the_program_waits() {
+    const BYTES: usize = 16 * 1024 * 1024;
+    let init = Init::start(LONG).await;
+    let proxy = Proxy::new(init.address).await;
+    let data = noise(1, BYTES);
+    let file = init.home().join("data");
+    std::fs::write(&file, &data).expect("our directory");
+    let (stdio, Ends { stdin: _stdin, mut stdout, stderr }) = pipes();
+    let line = format!("stty raw -echo; cat {}; exit 7", file.display());
+    let session = start(&init, &proxy, forced(&line), stdio).await;
+    let begun = spawn_blocking(move || stdout.read_exact(&mut [0]).map(|()| stdout));
+    let mut stdout = begun.await.expect("no panic").expect("a byte");
+    proxy.go_away();
+    let heard = spawn_blocking(move || {
+        let (mut heard, mut stderr, mut byte) = (Vec::new(), stderr, [0]);
+        while !String::from_utf8_lossy(&heard).contains("reconnecting") {
+            stderr.read_exact(&mut byte).expect("a word");
+            heard.extend(byte);
+        }
+        stderr
+    });
+    let _stderr = tokio::time::timeout(PATIENCE, heard).await.expect("noticed").expect("no panic");
+    init.logged("session_kept").await;
+    proxy.come_back();
+    init.logged("session_resumed").await;
+    // Nobody could have taken it all.
+    assert!(!init.log().contains("session_end"), "{}", init.log());
+    let rest = spawn_blocking(move || {
+        let mut rest = Vec::new();
+        stdout.read_to_end(&mut rest).map(|_| rest)
+    });
+    assert_eq!(ended(session).await.expect("a status"), ExitStatus::Code(7));
+    let rest = rest.await.expect("no panic").expect("readable");
+    assert_eq!((rest.len(), digest(&rest)), (BYTES - 1, digest(&data[1..])));
+    assert_eq!(ended(init.server).await, 7);
 }
 
 #[tokio::test]
@@ -211,6 +260,23 @@ async fn the_escape_ends_a_session_whose_connection_is_lost() {
     assert_eq!(ended(session).await.expect("no error"), ExitStatus::Left);
     let _screen = screen.await.expect("shown");
     assert_eq!(ended(init.server).await, 121, "the init ends by its own rule");
+}
+
+#[tokio::test]
+async fn a_signal_ends_the_waiting() {
+    let init = Init::start(Duration::from_millis(500)).await;
+    let proxy = Proxy::new(init.address).await;
+    let (stdio, Ends { stdin: _stdin, mut stdout, stderr: _stderr }) = pipes();
+    let cancel = CancellationToken::new();
+    let request = forced("echo ready; exec sleep 1000");
+    let session = start_until(&init, &proxy, request, stdio, cancel.clone()).await;
+    spawn_blocking(move || stdout.read_exact(&mut [0; 5])).await.expect("no panic").expect("a line");
+    proxy.go_away();
+    init.logged("session_kept").await;
+    cancel.cancel();
+    let cancelled = ended(session).await;
+    assert!(matches!(cancelled, Err(SessionError::Cancelled)), "{cancelled:?}");
+    assert_eq!(ended(init.server).await, 121);
 }
 
 #[tokio::test]
