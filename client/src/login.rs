@@ -2,6 +2,7 @@
 
 mod letting_in;
 mod planning;
+mod way_back;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::ssh::{self, HANDSHAKE_TIMEOUT, Settings, SshError};
 use crate::task::{LaunchError, Task};
 use crate::timings::{Owner, Timings};
 use crate::ui::Ui;
+use way_back::WayToTask;
 
 /// Time for a clean SSH disconnect, which nobody waits for.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(200);
@@ -139,7 +141,7 @@ async fn launch_and_visit(run: &Run<'_>) -> u8 {
 
 /// Everything between a launched task and its end. Cancellable at every point.
 async fn visit(run: &Run<'_>, task: &Task) -> Result<ExitStatus, LoginError> {
-    let connection = tokio::select! {
+    let (mut connection, way) = tokio::select! {
         connected = connect(run, task) => connected?,
         () = run.stop.first.cancelled() => return Err(LoginError::Interrupted(run.stop.signal_name())),
     };
@@ -152,8 +154,10 @@ async fn visit(run: &Run<'_>, task: &Task) -> Result<ExitStatus, LoginError> {
         tty: run.plan.tty,
         escape: run.plan.escape,
         set_env: run.plan.set_env.clone(),
+        reconnect_grace: run.plan.reconnect_grace,
+        quiet: run.plan.quiet,
     };
-    let status = session::run(&connection, request, run.stop.first.clone()).await;
+    let status = session::run(&mut connection, request, &way, run.stop.first.clone()).await;
     run.timings.begin("disconnect", Owner::Client);
     // The session is over either way; the disconnect message is a courtesy.
     let _ = tokio::time::timeout(DISCONNECT_TIMEOUT, connection.disconnect()).await;
@@ -163,7 +167,7 @@ async fn visit(run: &Run<'_>, task: &Task) -> Result<ExitStatus, LoginError> {
     }
 }
 
-async fn connect(run: &Run<'_>, task: &Task) -> Result<ssh::Connection, LoginError> {
+async fn connect<'a>(run: &'a Run<'a>, task: &'a Task) -> Result<(ssh::Connection, WayToTask<'a>), LoginError> {
     let wait = Wait { task, plan: run.plan, aws: run.aws, ui: run.ui, timings: run.timings };
     let (stream, route) = wait_until_ready(wait).await?;
     checkpoint("after-route").await;
@@ -177,7 +181,8 @@ async fn connect(run: &Run<'_>, task: &Task) -> Result<ssh::Connection, LoginErr
         server_alive_count_max: run.plan.server_alive_count_max as usize,
         handshake_timeout: HANDSHAKE_TIMEOUT,
     };
-    Ok(ssh::connect(stream, &settings).await?)
+    let connection = ssh::connect(stream, &settings).await?;
+    Ok((connection, WayToTask::new(run, task, route, settings)))
 }
 
 /// A connection that broke because the task ended is told as the end of the task.

@@ -117,6 +117,8 @@ pub struct Options {
     pub idle_timeout: Option<Duration>,
     /// Longest life of the container, enforced by the init.
     pub max_lifetime: Option<Duration>,
+    /// How long a session with a terminal is kept, by both ends, when its connection is lost; zero not at all.
+    pub reconnect_grace: Option<Duration>,
     /// How long to wait for the task to answer SSH.
     pub start_timeout: Option<Duration>,
     /// Print the phase timeline at the end.

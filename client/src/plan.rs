@@ -77,6 +77,10 @@ pub struct Plan {
     pub start_timeout: Duration,
     /// Longest life of the container, enforced by the init.
     pub max_lifetime: Duration,
+    /// How long a session with a terminal is kept, by both ends, when its connection is lost; zero not at all.
+    pub reconnect_grace: Duration,
+    /// No talk of our own but errors.
+    pub quiet: bool,
     /// Phase timeline.
     pub timings: Option<TimingsFormat>,
 }
@@ -212,6 +216,8 @@ impl Plan {
             connect_timeout: options.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
             start_timeout,
             max_lifetime: grant.max_lifetime,
+            reconnect_grace: grant.reconnect_grace,
+            quiet: options.quiet,
             timings: options.timings,
         })
     }
@@ -262,6 +268,7 @@ fn grant(options: &Options, given: &Given, mode: HostKeyMode) -> Grant {
         login_timeout: options.login_timeout.unwrap_or(limits::LOGIN_TIMEOUT),
         idle_timeout: options.idle_timeout.filter(|idle| !idle.is_zero()),
         max_lifetime: options.max_lifetime.unwrap_or(limits::MAX_LIFETIME),
+        reconnect_grace: options.reconnect_grace.unwrap_or(limits::RECONNECT_GRACE),
         run: Some(given.run.clone()),
         ..Grant::new(given.identity.public_key().clone())
     }

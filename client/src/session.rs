@@ -2,16 +2,20 @@
 
 mod ask;
 pub mod command;
+mod conversation;
 mod drain;
 pub mod escape;
 mod feed;
 pub mod input;
+#[cfg(test)]
+mod lost_connection;
 pub mod modes;
 pub mod output;
 pub mod status;
 pub mod terminal;
 #[cfg(test)]
 mod tests;
+pub mod way_back;
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -24,12 +28,13 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Advice;
 use crate::options::{EscapeChar, RemoteCommand, Tty};
 use crate::ssh::{Connection, SshError};
-use ask::ask;
-use drain::{Outputs, drain};
-use feed::Keyboard;
+use conversation::Conversation;
+use drain::Outputs;
+use feed::{Keyboard, Typed};
 use input::Input;
 pub use status::ExitStatus;
 use terminal::Terminal;
+use way_back::WayBack;
 
 /// Time for last words on the way out of a session that is not at its end: its channel or its output may be stuck.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -47,6 +52,10 @@ pub struct SessionRequest {
     pub escape: Option<EscapeChar>,
     /// Variables for the remote, which may ignore them.
     pub set_env: Vec<(String, String)>,
+    /// How long to try to come back to a session with a terminal whose connection was lost; zero never tries.
+    pub reconnect_grace: Duration,
+    /// No talk of our own about lost connections.
+    pub quiet: bool,
 }
 
 /// The standard streams of a session.
@@ -80,6 +89,17 @@ pub enum SessionError {
     /// The connection failed, or ended under the session.
     #[error(transparent)]
     Ssh(#[from] SshError),
+    /// The connection was lost, and there was no way back in time.
+    #[error("{cause}; no way back to the session within {} s", .after.as_secs_f64())]
+    NotResumed {
+        /// The limit.
+        after: Duration,
+        /// How the connection was lost.
+        cause: SshError,
+    },
+    /// The connection was lost, and the server does not give the session back.
+    #[error("the connection was lost, and the server has given the session up")]
+    ResumeRefused,
     /// The peer broke flow control.
     #[error(transparent)]
     Flow(#[from] FlowError),
@@ -113,6 +133,9 @@ impl Advice for SessionError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Ssh(error) => error.hints(),
+            Self::NotResumed { .. } => {
+                vec!["the container ends the session too; `--reconnect-grace` sets for how long both wait".to_owned()]
+            }
             Self::PtyRefused => vec!["run it without a terminal: -T".to_owned()],
             Self::CommandRefused => vec!["the image may have no shell: the container's log says more".to_owned()],
             _ => Vec::new(),
@@ -120,7 +143,8 @@ impl Advice for SessionError {
     }
 }
 
-/// Runs one session on our own standard streams.
+/// Runs one session on our own standard streams. A session with a terminal that loses its connection goes on over another, which
+/// `connection` is then.
 ///
 /// When the reader of our standard output goes away, the session ends as if the remote had written to the closed pipe
 /// itself: with SIGPIPE, that is exit status 141.
@@ -128,11 +152,12 @@ impl Advice for SessionError {
 /// # Errors
 /// [`SessionError`]; the terminal is restored in any case.
 pub async fn run(
-    connection: &Connection,
+    connection: &mut Connection,
     request: SessionRequest,
+    way: &impl WayBack,
     cancel: CancellationToken,
 ) -> Result<ExitStatus, SessionError> {
-    run_on(connection, request, Stdio::inherited().map_err(SessionError::Stdio)?, cancel).await
+    run_on(connection, request, Stdio::inherited().map_err(SessionError::Stdio)?, way, cancel).await
 }
 
 /// [`run`], on any streams.
@@ -140,9 +165,10 @@ pub async fn run(
 /// # Errors
 /// See [`run`].
 pub async fn run_on(
-    connection: &Connection,
+    connection: &mut Connection,
     request: SessionRequest,
     stdio: Stdio,
+    way: &impl WayBack,
     cancel: CancellationToken,
 ) -> Result<ExitStatus, SessionError> {
     let line = command::line(&request.command)?;
@@ -160,23 +186,21 @@ pub async fn run_on(
     let (keyboard, changes) =
         Keyboard::open(terminal.filter(|_| pty), pty, request.escape).map_err(SessionError::Stdio)?;
     let input = Input::open(stdio.stdin).map_err(SessionError::Stdio)?;
+    let id = (pty && !request.reconnect_grace.is_zero() && connection.is_to_our_init()).then(conversation::new_id);
+    let (typed_tx, typed) = Typed::new(&keyboard, id.is_some());
+    let mut conversation = Conversation::new(&keyboard, &outputs, changes, typed, sender, id);
     let visit = async {
-        let asked = ask(sender.requests(), pty.then_some(keyboard.terminal()), &request, line);
-        let Ok(asked) = asked.await else { return Err(connection.closed().await.into()) };
+        let pty = pty.then_some(keyboard.terminal());
         tokio::select! {
-            ended = drain(receiver, asked, &outputs, connection) => ended,
-            left = feed::feed(input, &keyboard, &sender, &outputs.stderr) => left,
-            never = keyboard.follow(changes, sender.requests()) => match never {},
+            ended = conversation.hold(connection, receiver, pty, &request, line, way) => ended,
+            left = feed::read(input, &keyboard, typed_tx, &outputs.stderr) => left,
         }
     };
     let ended = tokio::select! {
         ended = visit => ended,
         () = cancel.cancelled() => Err(SessionError::Cancelled),
     };
-    if !matches!(ended, Ok(Ended::Closed(_))) {
-        // The channel may wait for a peer that is not there; the connection's end closes it as well.
-        let _ = tokio::time::timeout(LAST_WORDS, sender.close()).await;
-    }
+    conversation.leave(matches!(ended, Ok(Ended::Closed(_)))).await;
     // The terminal is raw until the last byte is written: what the remote sent is meant for it.
     outputs.finish(ended, &cancel).await
 }

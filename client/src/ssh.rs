@@ -101,6 +101,12 @@ impl Connection {
         }
     }
 
+    /// Whether the server is our own init.
+    #[must_use]
+    pub fn is_to_our_init(&self) -> bool {
+        self.link.has_credit()
+    }
+
     /// Whether the connection has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {

@@ -9,7 +9,7 @@ use russh::Disconnect;
 use russh::server::{RunningSession, run_stream};
 use ssh_flow::Link;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -28,13 +28,51 @@ pub(crate) struct Endpoints {
     pub(crate) local: SocketAddr,
 }
 
+/// How an authenticated connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// The client said goodbye, or we did.
+    Clean,
+    /// It broke, fell silent, or was superseded by the client's next one.
+    Lost,
+}
+
+/// A connection as its sessions know it.
+#[derive(Clone, Debug)]
+pub(crate) struct Tie {
+    parting: watch::Receiver<Option<Parting>>,
+    superseded: CancellationToken,
+}
+
+impl Tie {
+    fn new() -> (watch::Sender<Option<Parting>>, Self) {
+        let (told, parting) = watch::channel(None);
+        (told, Self { parting, superseded: CancellationToken::new() })
+    }
+
+    /// Waits for the connection's end.
+    pub(crate) async fn parting(&mut self) -> Parting {
+        match self.parting.wait_for(Option::is_some).await {
+            Ok(parting) => parting.unwrap_or(Parting::Lost),
+            // Its task went without a word.
+            Err(_) => Parting::Lost,
+        }
+    }
+
+    /// Ends the connection: its client has come back by another, whether this one knows already that it is dead or not.
+    pub(crate) fn supersede(&self) {
+        self.superseded.cancel();
+    }
+}
+
 /// How a connection's unauthenticated part ended.
 enum Startup {
     Authenticated(RunningSession<Handler>),
     Dropped(&'static str),
 }
 
-/// Serves one connection to its end. `place` is given back once it is authenticated.
+/// Serves one connection to its end. `place` is given back once it is authenticated, or, where that gives it nothing but a
+/// session of an earlier connection, once it has that.
 pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Server>, place: OwnedSemaphorePermit) {
     server.log.write(&Event::Accept { peer });
     let Ok((stream, socket)) = prepare(stream) else {
@@ -42,7 +80,8 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Serve
         return;
     };
     let local = stream.local_addr().unwrap_or(peer);
-    match startup(stream, Endpoints { peer, local }, &server).await {
+    let (told, tie) = Tie::new();
+    match startup(stream, Endpoints { peer, local }, &server, tie.clone()).await {
         Startup::Dropped(reason) => {
             server.log.write(&Event::Dropped { peer, reason });
             // Ends russh's task too, wherever it is: it holds the other end of this socket.
@@ -50,7 +89,8 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Serve
         }
         Startup::Authenticated(session) => {
             drop(place);
-            attend(session, &server).await;
+            let parting = attend(session, &server, &tie).await;
+            told.send_replace(Some(parting));
             let _ = socket.shutdown(Shutdown::Both);
             server.log.write(&Event::Disconnect { peer });
             // Nobody listens any more when the container ends anyway.
@@ -67,10 +107,10 @@ fn prepare(stream: TcpStream) -> std::io::Result<(TcpStream, std::net::TcpStream
     Ok((TcpStream::from_std(socket.try_clone()?)?, socket))
 }
 
-async fn startup(stream: TcpStream, ends: Endpoints, server: &Arc<Server>) -> Startup {
+async fn startup(stream: TcpStream, ends: Endpoints, server: &Arc<Server>, tie: Tie) -> Startup {
     let authenticated = CancellationToken::new();
     let (stream, link) = Link::wrap(stream);
-    let handler = Handler::new(Arc::clone(server), ends, link, authenticated.clone());
+    let handler = Handler::new(Arc::clone(server), ends, link, tie, authenticated.clone());
     let attempt = async {
         let Ok(mut session) = run_stream(Arc::clone(&server.config), stream, handler).await else {
             return Startup::Dropped("it spoke no SSH");
@@ -91,14 +131,16 @@ async fn startup(stream: TcpStream, ends: Endpoints, server: &Arc<Server>) -> St
 }
 
 /// Waits for an authenticated session's end, or ends it when the container does.
-async fn attend(mut session: RunningSession<Handler>, server: &Server) {
-    let ended = tokio::select! {
-        _ = &mut session => true,
-        () = server.closing.cancelled() => false,
-    };
+async fn attend(mut session: RunningSession<Handler>, server: &Server, tie: &Tie) -> Parting {
+    tokio::select! {
+        // russh returns without an error only after a SSH_MSG_DISCONNECT.
+        ended = &mut session => return if ended.is_ok() { Parting::Clean } else { Parting::Lost },
+        () = tie.superseded.cancelled() => return Parting::Lost,
+        () = server.closing.cancelled() => {}
+    }
     // A client leaves by itself when its last channel closes; cut short, it would report our goodbye and not the exit status.
-    if ended || timeout(GOODBYE, &mut session).await.is_ok() {
-        return;
+    if timeout(GOODBYE, &mut session).await.is_ok() {
+        return Parting::Clean;
     }
     let handle = session.handle();
     let goodbye = async {
@@ -107,4 +149,5 @@ async fn attend(mut session: RunningSession<Handler>, server: &Server) {
         let _ = (&mut session).await;
     };
     let _ = timeout(GOODBYE, goodbye).await;
+    Parting::Clean
 }

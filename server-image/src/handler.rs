@@ -4,19 +4,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use fargate_contract::{ResumeId, ResumeRequest, resume};
+
 use russh::keys::PublicKey;
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, Pty, Sig};
+use russh::{Channel, ChannelId, Disconnect, Pty, Sig};
 use ssh_flow::{ChannelReceiver, ChannelSender, Link, split};
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Accounts, User};
-use crate::admission::Refusal;
-use crate::connection::Endpoints;
+use crate::admission::{Entry, Refusal};
+use crate::connection::{Endpoints, Tie};
 use crate::environment::client_may_set;
 use crate::host_key::fingerprint;
 use crate::lifetime::Happening;
 use crate::log::Event;
+use crate::resumable::{Attachment, Place, Resumables};
 use crate::serve::Server;
 use crate::session::{self, Controls, Origin, Program, TerminalRequest, WindowSize, signals};
 
@@ -38,6 +41,8 @@ struct Asked {
     receiver: ChannelReceiver,
     terminal: Option<TerminalRequest>,
     variables: Vec<(String, String)>,
+    /// What the client will ask for the session by, should it lose it.
+    resume: Option<ResumeId>,
 }
 
 /// One connection's callbacks.
@@ -45,14 +50,28 @@ pub(crate) struct Handler {
     server: Arc<Server>,
     ends: Endpoints,
     link: Link,
+    tie: Tie,
+    /// Cancelled by a full login, or by the resumption that another is good for.
     authenticated: CancellationToken,
+    /// Present after a full login.
     user: Option<User>,
     channels: HashMap<ChannelId, SessionChannel>,
 }
 
 impl Handler {
-    pub(crate) fn new(server: Arc<Server>, ends: Endpoints, link: Link, authenticated: CancellationToken) -> Self {
-        Self { server, ends, link, authenticated, user: None, channels: HashMap::new() }
+    pub(crate) fn new(
+        server: Arc<Server>,
+        ends: Endpoints,
+        link: Link,
+        tie: Tie,
+        authenticated: CancellationToken,
+    ) -> Self {
+        Self { server, ends, link, tie, authenticated, user: None, channels: HashMap::new() }
+    }
+
+    /// Whether sessions of this connection can outlive it: only towards our own client, whose credit bounds what it can miss.
+    fn may_resume(&self) -> bool {
+        !self.server.reconnect_grace.is_zero() && self.link.has_credit()
     }
 
     fn refuse(&self, user: &str, key: Option<&PublicKey>, refusal: Refusal) -> Auth {
@@ -72,7 +91,7 @@ impl Handler {
     /// What was asked for on a channel whose program has not started.
     fn asked(&mut self, channel: ChannelId) -> Option<&mut Asked> {
         match self.channels.get_mut(&channel) {
-            Some(SessionChannel::Asking(asked)) => Some(asked),
+            Some(SessionChannel::Asking(asked)) if self.user.is_some() => Some(asked),
             _ => None,
         }
     }
@@ -98,19 +117,70 @@ impl Handler {
         // Before the program starts, so that its output cannot overtake the reply.
         session.channel_success(channel)?;
         let (controls, requests) = Controls::new(asked.terminal.as_ref().map(|terminal| terminal.size));
-        let origin = Origin {
-            server: Arc::clone(&self.server),
-            user,
-            ends: self.ends,
+        let resume = asked.resume.filter(|_| asked.terminal.is_some());
+        let standing = resume.map(|id| Resumables::open(&self.server, id, controls.clone()));
+        // A session that ends with its connection leaves nothing to come back to.
+        self.server.admission.burn();
+        let attachment = Attachment {
             handle: session.handle(),
             channel,
             sender: asked.sender,
             receiver: asked.receiver,
-            requests,
+            ends: self.ends,
+            tie: self.tie.clone(),
+            received: None,
         };
+        let origin = Origin { server: Arc::clone(&self.server), user, attachment, requests, standing };
         self.channels.insert(channel, SessionChannel::Running(controls));
         let served = session::run(origin, asked.terminal, asked.variables, program);
         self.server.sessions.spawn(served);
+        Ok(())
+    }
+
+    /// Gives a channel the session that is asked for.
+    async fn resume(
+        &mut self,
+        channel: ChannelId,
+        request: &ResumeRequest,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
+        let place = self.server.resumables.take(request);
+        let asked = match (place, self.channels.remove(&channel)) {
+            (Ok(place), Some(SessionChannel::Asking(asked))) => Ok((place, *asked)),
+            (Ok(_), other) => {
+                other.into_iter().for_each(|other| drop(self.channels.insert(channel, other)));
+                Err("its channel is in use")
+            }
+            (Err(reason), _) => Err(reason),
+        };
+        let (Place { controls, seat }, asked) = match asked {
+            Ok(asked) => asked,
+            Err(reason) => {
+                self.server.log.write(&Event::ResumeRefused { peer: self.ends.peer, reason });
+                session.channel_failure(channel)?;
+                // Whoever came for nothing else has nothing left to do here: an id is not guessed by trying on.
+                return match self.user {
+                    Some(_) => Ok(()),
+                    None => session.disconnect(Disconnect::ByApplication, "no such session", ""),
+                };
+            }
+        };
+        if self.user.is_none() {
+            // The lifetime counts this connection from here on.
+            let _ = self.server.happenings.send(Happening::LoggedIn).await;
+            self.authenticated.cancel();
+        }
+        session.channel_success(channel)?;
+        self.channels.insert(channel, SessionChannel::Running(controls));
+        let _ = seat.send(Attachment {
+            handle: session.handle(),
+            channel,
+            sender: asked.sender,
+            receiver: asked.receiver,
+            ends: self.ends,
+            tie: self.tie.clone(),
+            received: Some(request.received),
+        });
         Ok(())
     }
 }
@@ -145,10 +215,12 @@ impl russh::server::Handler for Handler {
             let _ = happening.map(|place| place.send(Happening::LoggedIn));
             self.authenticated.cancel();
         };
-        if let Err(refusal) = self.server.admission.admit(key.public_key, admitted) {
-            return Ok(self.refuse(user, Some(key.public_key), refusal));
+        match self.server.admission.admit(key.public_key, self.may_resume(), admitted) {
+            Err(refusal) => return Ok(self.refuse(user, Some(key.public_key), refusal)),
+            Ok(Entry::Full) => self.user = Some(found),
+            // It cannot start anything, and holds the place of an unauthenticated connection until it has resumed something.
+            Ok(Entry::Resuming) => {}
         }
-        self.user = Some(found);
         self.server.log.write(&Event::AuthOk { peer: self.ends.peer, user, fingerprint: fingerprint(key.public_key) });
         Ok(Auth::Accept)
     }
@@ -163,13 +235,14 @@ impl russh::server::Handler for Handler {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        if self.channels.len() >= SESSIONS {
+        let most = if self.user.is_some() { SESSIONS } else { 1 };
+        if self.channels.len() >= most {
             reply.reject(russh::ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
         let id = channel.id();
         let (sender, receiver) = split(channel, &self.link);
-        let asked = Asked { sender, receiver, terminal: None, variables: Vec::new() };
+        let asked = Asked { sender, receiver, terminal: None, variables: Vec::new(), resume: None };
         self.channels.insert(id, SessionChannel::Asking(Box::new(asked)));
         reply.accept().await;
         Ok(())
@@ -207,6 +280,15 @@ impl russh::server::Handler for Handler {
         value: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
+        if name == resume::ID_VARIABLE {
+            let id = ResumeId::decode(value).filter(|id| self.may_resume() && !self.server.resumables.knows(id));
+            let asked = self.asked(channel).filter(|asked| asked.resume.is_none()).zip(id);
+            let granted = asked.is_some();
+            if let Some((asked, id)) = asked {
+                asked.resume = Some(id);
+            }
+            return reply(granted, channel, session);
+        }
         let asked = self.asked(channel).filter(|asked| {
             let bytes: usize = asked.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
             let room = asked.variables.len() < CLIENT_VARIABLES && bytes + value.len() <= CLIENT_VARIABLES_BYTES;
@@ -235,10 +317,13 @@ impl russh::server::Handler for Handler {
     async fn subsystem_request(
         &mut self,
         channel: ChannelId,
-        _name: &str,
+        name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        session.channel_failure(channel)
+        match ResumeRequest::decode(name) {
+            Some(request) => self.resume(channel, &request, session).await,
+            None => session.channel_failure(channel),
+        }
     }
 
     async fn window_change_request(

@@ -10,6 +10,7 @@
 //! * [`serve`]: the role that listens and runs the SSH server until its lifetime ends.
 //! * [`lifetime`]: why and when the container ends, and with which code.
 //! * `admission`, `connection`, `handler`: who may log in, one TCP connection, and what russh calls.
+//! * `resumable`: sessions that outlive their connection, and who may come back to them.
 //! * `openssh`: the same decisions where the image's `sshd` speaks SSH.
 //! * [`accounts`]: login names, `/etc/passwd` and `/etc/group`.
 //! * `session`: one shell or command, with or without a terminal.
@@ -31,6 +32,7 @@ pub mod lifetime;
 pub mod log;
 mod openssh;
 mod reaper;
+mod resumable;
 pub mod roles;
 pub mod serve;
 mod session;

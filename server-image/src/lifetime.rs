@@ -34,6 +34,12 @@ pub enum Happening {
     Disconnected,
     /// An authenticated connection is gone, and the idle limit ended it: where the engine keeps that limit itself.
     LeftIdle,
+    /// A session began that outlives its connection: it keeps the container as a connection does.
+    Held,
+    /// Such a session has ended.
+    Released,
+    /// Such a session has ended because its client did not come back.
+    GivenUp,
     /// A signal asks the container to stop.
     Told,
 }
@@ -49,6 +55,8 @@ pub enum Ending {
     MaxLifetime,
     /// The last authenticated connection closed.
     Disconnected,
+    /// The connection was lost, and nobody resumed the session in time.
+    NotResumed,
     /// A signal told us to stop: ECS stops the task, or who started us is gone.
     Told,
 }
@@ -60,6 +68,7 @@ impl Ending {
     #[must_use]
     pub const fn code(self, last_session: Option<u8>) -> u8 {
         match self {
+            Self::NotResumed => 121,
             Self::Idle => 122,
             Self::MaxLifetime => 123,
             Self::NoLogin => 124,
@@ -79,6 +88,7 @@ impl Ending {
             Self::Idle => "no byte moved for the idle limit",
             Self::MaxLifetime => "the maximum lifetime is over",
             Self::Disconnected => "the last connection closed",
+            Self::NotResumed => "the connection was lost, and nobody resumed the session in time",
             Self::Told => "told to stop by a signal",
         }
     }
@@ -121,7 +131,7 @@ impl Default for Activity {
 struct Lifetime {
     limits: Limits,
     started: Instant,
-    /// Authenticated connections; `None` before the first.
+    /// Authenticated connections, and sessions that outlive theirs; `None` before the first.
     connections: Option<usize>,
 }
 
@@ -129,17 +139,21 @@ impl Lifetime {
     fn after(&mut self, happening: Happening) -> Option<Ending> {
         match happening {
             Happening::Told => Some(Ending::Told),
-            Happening::LoggedIn => {
+            Happening::LoggedIn | Happening::Held => {
                 self.connections = Some(self.connections.unwrap_or(0) + 1);
                 None
             }
-            Happening::Disconnected | Happening::LeftIdle => {
-                let left = self.connections.unwrap_or(0).saturating_sub(1);
-                self.connections = Some(left);
-                let ending = if happening == Happening::LeftIdle { Ending::Idle } else { Ending::Disconnected };
-                (left == 0).then_some(ending)
-            }
+            Happening::Disconnected | Happening::Released => self.left(Ending::Disconnected),
+            Happening::LeftIdle => self.left(Ending::Idle),
+            Happening::GivenUp => self.left(Ending::NotResumed),
         }
+    }
+
+    /// One fewer; the last one's reason is the container's.
+    fn left(&mut self, ending: Ending) -> Option<Ending> {
+        let left = self.connections.unwrap_or(0).saturating_sub(1);
+        self.connections = Some(left);
+        (left == 0).then_some(ending)
     }
 
     /// What ends the container if nothing happens, and when.
@@ -250,13 +264,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_session_that_waits_for_its_client_holds_the_container() {
+        use Happening::{Disconnected, GivenUp, Held, LoggedIn, Released};
+        let script = |last: &[(u64, Happening)]| -> Vec<(u64, Option<Happening>)> {
+            let begun = [(1, LoggedIn), (2, Held), (9, Disconnected)];
+            begun.into_iter().chain(last.iter().copied()).map(|(at, happening)| (at, Some(happening))).collect()
+        };
+        assert_eq!(lived(LIMITS, &script(&[(69, GivenUp)])).await, (Ending::NotResumed, 69));
+        let back = [(40, LoggedIn), (60, Released), (61, Disconnected)];
+        assert_eq!(lived(LIMITS, &script(&back)).await, (Ending::Disconnected, 61));
+        assert_eq!(lived(LIMITS, &script(&[])).await, (Ending::Idle, 101), "waiting moves no byte");
+        let short = Limits { max: Duration::from_secs(20), ..LIMITS };
+        assert_eq!(lived(short, &script(&[(69, GivenUp)])).await, (Ending::MaxLifetime, 20));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn it_is_told() {
         assert_eq!(lived(LIMITS, &[(3, Some(Happening::Told))]).await, (Ending::Told, 3));
     }
 
     #[test]
     fn codes_tell_endings_apart() {
-        let all = [Ending::NoLogin, Ending::Idle, Ending::MaxLifetime, Ending::Told];
+        let all = [Ending::NoLogin, Ending::NotResumed, Ending::Idle, Ending::MaxLifetime, Ending::Told];
         let mut codes: Vec<u8> = all.iter().map(|ending| ending.code(Some(7))).collect();
         assert_eq!((Ending::Disconnected.code(Some(7)), Ending::Disconnected.code(None)), (7, 0));
         codes.sort_unstable();

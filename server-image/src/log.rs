@@ -89,6 +89,29 @@ pub enum Event<'a> {
         /// As which user.
         user: &'a str,
     },
+    /// A session lost its connection and is kept for its client.
+    SessionKept {
+        /// As in `session_start`.
+        session: u64,
+        /// For how long, in milliseconds.
+        grace_ms: u64,
+    },
+    /// A session is connected again.
+    SessionResumed {
+        /// As in `session_start`.
+        session: u64,
+        /// From where.
+        peer: SocketAddr,
+        /// Bytes of output that are sent again.
+        again: u64,
+    },
+    /// Somebody asked for a session back and does not get it.
+    ResumeRefused {
+        /// From where.
+        peer: SocketAddr,
+        /// Why.
+        reason: &'a str,
+    },
     /// A shell or command ended.
     SessionEnd {
         /// As in `session_start`.

@@ -26,6 +26,7 @@ use crate::environment::{self, Variables, files};
 use crate::lifetime::{Activity, Ending, Happening, Limits, ending};
 use crate::log::{Event, Log};
 use crate::openssh::{self, Sshd};
+use crate::resumable::Resumables;
 use crate::{connection, handover, host_key, roles};
 
 /// Silence after which the peer is asked for a sign of life, and how often it may owe one. Behind NATs and load balancers
@@ -70,6 +71,10 @@ pub(crate) struct Server {
     pub(crate) closing: CancellationToken,
     /// Soft and hard limit of core dumps, in bytes, as the container was given them.
     pub(crate) core_limit: (u64, u64),
+    /// How long a session waits for its client after the connection was lost; zero ends it at once.
+    pub(crate) reconnect_grace: Duration,
+    /// Sessions that their client may ask for again.
+    pub(crate) resumables: Resumables,
     sessions_so_far: Mutex<SoFar>,
 }
 
@@ -222,6 +227,8 @@ pub async fn serve(
         stopping: CancellationToken::new(),
         closing: CancellationToken::new(),
         core_limit: container.core_limit,
+        reconnect_grace: grant.reconnect_grace,
+        resumables: Resumables::default(),
         sessions_so_far: Mutex::default(),
     });
     let tasks = TaskTracker::new();

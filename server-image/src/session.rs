@@ -1,6 +1,8 @@
 //! One session: a shell or command from its start to its exit status, with or without a terminal.
 
 mod child;
+mod kept;
+mod outbox;
 mod outcome;
 mod output;
 pub(crate) mod signals;
@@ -14,20 +16,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use russh::ChannelId;
-use russh::server::{Handle, Msg};
+use russh::server::Msg;
 use ssh_flow::{ChannelReceiver, ChannelSender};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::User;
-use crate::connection::Endpoints;
 use crate::environment;
+use crate::lifetime::Happening;
 use crate::log::Event;
+use crate::resumable::{Attachment, Standing};
 use crate::serve::{SESSION_GRACE, Server};
-use child::Spawned;
 pub(crate) use child::name_of;
+use child::{SpawnError, Spawned};
+pub(crate) use outbox::Outbox;
 pub(crate) use outcome::Outcome;
 use stdin::Ended;
 pub(crate) use terminal::{TerminalRequest, WindowSize};
@@ -53,7 +56,8 @@ pub(crate) enum Program {
     Command(Vec<u8>),
 }
 
-/// How to reach a running session past the data that may be stuck before it.
+/// How to reach a running session past the data that may be stuck before it. Clones reach the same one.
+#[derive(Clone)]
 pub(crate) struct Controls {
     size: Option<watch::Sender<WindowSize>>,
     signals: mpsc::Sender<Signal>,
@@ -88,12 +92,10 @@ impl Controls {
 pub(crate) struct Origin {
     pub(crate) server: Arc<Server>,
     pub(crate) user: User,
-    pub(crate) ends: Endpoints,
-    pub(crate) handle: Handle,
-    pub(crate) channel: ChannelId,
-    pub(crate) sender: ChannelSender<Msg>,
-    pub(crate) receiver: ChannelReceiver,
+    pub(crate) attachment: Attachment,
     pub(crate) requests: Requests,
+    /// Present for a session that its client may ask for again.
+    pub(crate) standing: Option<Standing>,
 }
 
 /// Runs a session to its end and tells the client how it ended.
@@ -103,7 +105,12 @@ pub(crate) async fn run(
     from_client: Vec<(String, String)>,
     program: Program,
 ) {
-    let Origin { server, user, ends, handle, channel, sender, receiver, requests } = origin;
+    let Origin { server, user, attachment, requests, standing } = origin;
+    if standing.is_some() {
+        // Before the connection can be lost over what the program does.
+        let _ = server.happenings.send(Happening::Held).await;
+    }
+    let ends = attachment.ends;
     let session = server.next_session();
     let (kind, command_bytes) = match &program {
         Program::Shell => ("shell", 0),
@@ -121,8 +128,40 @@ pub(crate) async fn run(
         };
         environment::of_session(&server.environment, &login)
     };
-    let outcome = match child::spawn(&user, program, terminal, environment, server.core_limit) {
-        Ok(spawned) => attend(spawned, &server, &sender, receiver, requests).await,
+    let spawned = child::spawn(&user, program, terminal, environment, server.core_limit);
+    match standing {
+        None => run_once(spawned, &server, session, attachment, requests).await,
+        Some(mut standing) => {
+            let end = match spawned {
+                Ok(Spawned { terminal: Some(terminal), child, group, stdin, outputs }) => {
+                    let spawned = Spawned { terminal: None, child, group, stdin, outputs };
+                    kept::run(spawned, terminal, &server, session, attachment, requests, &mut standing).await
+                }
+                // There is nothing to come back to.
+                other => {
+                    run_once(other, &server, session, attachment, requests).await;
+                    kept::End::Done
+                }
+            };
+            drop(standing);
+            let happening = if end == kept::End::GivenUp { Happening::GivenUp } else { Happening::Released };
+            // Nobody listens any more when the container ends anyway.
+            let _ = server.happenings.send(happening).await;
+        }
+    }
+}
+
+/// Runs a session that ends with its channel.
+async fn run_once(
+    spawned: Result<Spawned, SpawnError>,
+    server: &Server,
+    session: u64,
+    attachment: Attachment,
+    requests: Requests,
+) {
+    let Attachment { handle, channel, sender, receiver, .. } = attachment;
+    let outcome = match spawned {
+        Ok(spawned) => attend(spawned, server, &sender, receiver, requests).await,
         Err(error) => {
             say(&sender, false, &format!("fargate-login: {error}")).await;
             Outcome::Exited(error.code())

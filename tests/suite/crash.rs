@@ -1,6 +1,6 @@
 //! The client is killed where a task exists: the init ends it by its own rules, within the limits of its grant.
 
-use e2e::World;
+use e2e::{Terminal, World};
 use nix::sys::signal::Signal;
 
 fn killed_at(checkpoint: &str, flags: &[&str]) {
@@ -36,6 +36,29 @@ fn in_the_session_the_closed_connection_ends_it() {
     running.signal(Signal::SIGKILL);
     assert_eq!(running.wait().code, 137);
     assert_eq!(world.stopped_task().stop_code.as_deref(), Some("EssentialContainerExited"));
+}
+
+#[test]
+fn in_a_session_with_a_terminal_the_reconnect_grace_ends_it() {
+    let world = World::new();
+    let mut terminal = Terminal::start(&world.login().args(["--reconnect-grace", "2s"]));
+    terminal.expect_prompt();
+    nix::sys::signal::kill(terminal.pid(), Signal::SIGKILL).expect("the program runs");
+    assert_eq!(terminal.wait(), 128 + Signal::SIGKILL as i32);
+    let task = world.stopped_task();
+    assert_eq!(task.exit_codes, [("cli".to_owned(), Some(121))], "its own rule: {task:?}");
+    assert_eq!(task.stop_code.as_deref(), Some("EssentialContainerExited"));
+    assert!(world.stand_in().log(&task.arn, "cli").iter().any(|line| line.contains("session_kept")));
+}
+
+#[test]
+fn without_a_reconnect_grace_a_session_with_a_terminal_ends_with_its_connection() {
+    let world = World::new();
+    let mut terminal = Terminal::start(&world.login().args(["--reconnect-grace", "0"]));
+    terminal.expect_prompt();
+    nix::sys::signal::kill(terminal.pid(), Signal::SIGKILL).expect("the program runs");
+    assert_eq!(terminal.wait(), 128 + Signal::SIGKILL as i32);
+    assert_eq!(world.stopped_task().exit_codes, [("cli".to_owned(), Some(128 + Signal::SIGHUP as i32))]);
 }
 
 #[test]

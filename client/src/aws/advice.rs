@@ -179,6 +179,7 @@ pub fn for_reason(reason: &str) -> Vec<String> {
 pub fn for_exit_code(code: i32) -> Vec<String> {
     let hint = match code {
         // Our init's own endings.
+        121 => "the connection was lost for longer than --reconnect-grace allows",
         122 => "nothing came or went for as long as --idle-timeout allows",
         123 => "its time was up: --max-lifetime says how long it may live",
         124 => "nobody logged in for as long as --login-timeout allows",

@@ -166,6 +166,9 @@ pub(super) struct Flags {
     /// How long the container lives at most [default: 12h]
     #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = help::LIMITS)]
     pub(super) max_lifetime: Option<Duration>,
+    /// How long a session with a terminal waits for a lost connection to come back; 0 or off ends it at once [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = values::duration_or_off, help_heading = help::LIMITS)]
+    pub(super) reconnect_grace: Option<Duration>,
 
     /// AWS profile [default: as for the AWS CLI]
     #[arg(long, value_name = "NAME", value_parser = values::name, help_heading = help::AWS)]

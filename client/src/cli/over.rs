@@ -75,6 +75,7 @@ impl Flags {
             login_timeout: self.login_timeout.or(lower.login_timeout),
             idle_timeout: self.idle_timeout.or(lower.idle_timeout),
             max_lifetime: self.max_lifetime.or(lower.max_lifetime),
+            reconnect_grace: self.reconnect_grace.or(lower.reconnect_grace),
             start_timeout: self.start_timeout.or(lower.start_timeout),
             timings: self.timings.or(lower.timings),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use fargate_contract::{ResumeId, resume};
 use russh::ChannelWriteHalf;
 use russh::client::Msg;
 
@@ -15,13 +16,16 @@ const NO_TERM: &str = "dumb";
 /// What still needs an answer; answers come in the order of asking (RFC 4254, section 5.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
+    /// To be able to ask for the session again.
+    Resume,
     /// The terminal.
     Pty,
     /// The shell or command.
     Start,
 }
 
-/// Asks for everything at once, so that a session costs one round trip. `pty` holds the terminal to be like, if any.
+/// Asks for everything at once, so that a session costs one round trip. `pty` holds the terminal to be like, if any; `id` is what
+/// the session shall be asked for by when its connection is lost.
 ///
 /// # Errors
 /// When the connection has ended.
@@ -30,8 +34,13 @@ pub(super) async fn ask(
     pty: Option<Option<&Terminal>>,
     request: &SessionRequest,
     line: Option<String>,
+    id: Option<&ResumeId>,
 ) -> Result<VecDeque<Asked>, russh::Error> {
     let mut asked = VecDeque::new();
+    if let Some(id) = id {
+        requests.set_env(true, resume::ID_VARIABLE, id.encode()).await?;
+        asked.push_back(Asked::Resume);
+    }
     if let Some(terminal) = pty {
         let term = std::env::var("TERM").unwrap_or_else(|_| NO_TERM.to_owned());
         let size = size(terminal);
@@ -57,8 +66,9 @@ pub(super) async fn ask(
 }
 
 /// Our locale: the remote's programs write to our terminal.
-fn locale() -> impl Iterator<Item = (String, String)> {
+fn locale() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name == "LANG" || name.starts_with("LC_"))
+        .collect()
 }

@@ -9,7 +9,7 @@ use ssh_flow::ChannelReceiver;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::Asked;
-use super::output::Output;
+use super::output::{Closed, Output};
 use super::{Ended, ExitStatus, LAST_WORDS, SessionError};
 use crate::ssh::Connection;
 
@@ -23,7 +23,17 @@ pub(super) struct Outputs {
     pub(super) stderr: Output,
 }
 
-/// Takes everything the channel brings. An exit status is no end: data may follow it.
+/// What has come of a session so far, over all its channels.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Bytes of standard output taken: what a lost connection took along is asked for from here on.
+    pub(super) received: u64,
+    /// Whether the session can be asked for when its connection is lost.
+    pub(super) kept: bool,
+}
+
+/// Takes everything the channel brings. An exit status is no end: data may follow it. Where the server keeps the session, it
+/// waits for us to close the channel: end of data and exit status together are the end.
 ///
 /// # Errors
 /// [`SessionError`]: a request was refused, the connection was lost, or there is no exit status.
@@ -32,37 +42,60 @@ pub(super) async fn drain(
     mut asked: VecDeque<Asked>,
     outputs: &Outputs,
     connection: &Connection,
+    progress: &mut Progress,
 ) -> Result<Ended, SessionError> {
-    let (mut status, mut eof) = (None, false);
+    let (mut status, mut eof) = (None::<ExitStatus>, false);
     let closed = loop {
-        match receiver.recv().await? {
-            Some(ChannelMsg::Data { data }) => {
+        if let (true, true, Some(status)) = (progress.kept, eof, &status) {
+            return Ok(Ended::Closed(status.clone()));
+        }
+        // What is kept for us is taken only when there is a place for it: a reader that is slow must not hide a lost connection.
+        let place = if progress.kept {
+            tokio::select! {
+                biased;
+                place = outputs.stdout.reserve() => Some(place),
+                cause = connection.closed() => return Err(cause.into()),
+            }
+        } else {
+            None
+        };
+        match (receiver.recv().await?, place) {
+            (Some(ChannelMsg::Data { .. }), Some(Err(Closed))) => return Ok(Ended::OutputClosed),
+            (Some(ChannelMsg::Data { data }), Some(Ok(place))) => {
+                progress.received += data.len() as u64;
+                place.send(data);
+            }
+            (Some(ChannelMsg::Data { data }), None) => {
+                progress.received += data.len() as u64;
                 if outputs.stdout.write(data).await.is_err() {
                     return Ok(Ended::OutputClosed);
                 }
             }
-            Some(ChannelMsg::ExtendedData { data, ext: STDERR }) => {
+            (Some(ChannelMsg::ExtendedData { data, ext: STDERR }), _) => {
                 // Without a reader of its errors a program goes on, as it would on a closed terminal.
                 let _ = outputs.stderr.write(data).await;
             }
-            Some(ChannelMsg::ExitStatus { exit_status }) => status = Some(ExitStatus::Code(exit_status)),
-            Some(ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, .. }) => {
+            (Some(ChannelMsg::ExitStatus { exit_status }), _) => status = Some(ExitStatus::Code(exit_status)),
+            (Some(ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, .. }), _) => {
                 status = Some(ExitStatus::Signal { name: name(signal_name), core_dumped, message: error_message });
             }
-            Some(ChannelMsg::Success) => {
-                asked.pop_front();
-            }
-            Some(ChannelMsg::Failure) => match asked.pop_front() {
+            (Some(ChannelMsg::Success), _) => progress.kept |= asked.pop_front() == Some(Asked::Resume),
+            (Some(ChannelMsg::Failure), _) => match asked.pop_front() {
+                // The server knows of no such thing: the session ends with its connection.
+                Some(Asked::Resume) => {}
                 Some(Asked::Pty) => return Err(SessionError::PtyRefused),
                 Some(Asked::Start) => return Err(SessionError::CommandRefused),
                 None => {}
             },
-            Some(ChannelMsg::Eof) => eof = true,
-            Some(ChannelMsg::Close) => break true,
-            Some(_) => {}
-            None => break false,
+            (Some(ChannelMsg::Eof), _) => eof = true,
+            (Some(ChannelMsg::Close), _) => break true,
+            (Some(_), _) => {}
+            (None, _) => break false,
         }
     };
+    if progress.kept && !closed {
+        return Err(connection.closed().await.into());
+    }
     // A connection that broke before the end of the data may have taken some of it along.
     let whole = closed || eof || !connection.is_closed();
     match status {

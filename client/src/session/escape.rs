@@ -84,14 +84,17 @@ impl Escapes {
         self.escape.filter(|_| self.place == Place::Held)
     }
 
+    /// The escape that ends the session, as it is typed; `None` when there are none.
+    #[must_use]
+    pub fn leaving(&self) -> Option<String> {
+        self.escape.map(|escape| format!("{}.", shown(escape)))
+    }
+
     /// The escapes, for a terminal in raw mode. Nothing when there are none.
     #[must_use]
     pub fn help(&self) -> String {
         let Some(escape) = self.escape else { return String::new() };
-        let key = match escape {
-            control if control.is_ascii_control() => format!("^{}", char::from(control ^ 0x40)),
-            visible => char::from(visible).to_string(),
-        };
+        let key = shown(escape);
         format!(
             "{key}?\r\n\
              Supported escape sequences:\r\n \
@@ -101,6 +104,14 @@ impl Escapes {
              {key}{key}   - send the escape character by typing it twice\r\n\
              (Note that escapes are only recognized immediately after newline.)\r\n"
         )
+    }
+}
+
+/// A key as people write it.
+fn shown(key: u8) -> String {
+    match key {
+        control if control.is_ascii_control() => format!("^{}", char::from(control ^ 0x40)),
+        visible => char::from(visible).to_string(),
     }
 }
 

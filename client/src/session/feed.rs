@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use russh::ChannelWriteHalf;
 use russh::client::Msg;
-use ssh_flow::ChannelSender;
+use ssh_flow::{ChannelSender, OutOfReach, Replay};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -78,52 +78,93 @@ impl Keyboard {
         raw.enter();
     }
 
-    /// Tells the remote each new size of the terminal, and makes the terminal raw again when we are continued.
-    pub(super) async fn follow(&self, mut changes: Changes, requests: &ChannelWriteHalf<Msg>) -> Infallible {
+    /// Tells the remote each new size of the terminal, if it can be told, and makes the terminal raw again when we are continued.
+    pub(super) async fn follow(&self, changes: &mut Changes, requests: Option<&ChannelWriteHalf<Msg>>) -> Infallible {
         let Some(raw) = &self.raw else { return std::future::pending().await };
         loop {
             tokio::select! {
                 _ = changes.resized.recv() => {}
                 _ = changes.resumed.recv() => raw.enter(),
             }
-            let size = size(Some(raw.terminal()));
-            let (columns, rows) = (u32::from(size.ws_col), u32::from(size.ws_row));
-            // A connection that has ended is told where the channel is read.
-            let _ = requests.window_change(columns, rows, u32::from(size.ws_xpixel), u32::from(size.ws_ypixel)).await;
+            if let Some(requests) = requests {
+                self.tell_size(requests).await;
+            }
         }
+    }
+
+    /// Tells the remote the size of the terminal, if there is one.
+    pub(super) async fn tell_size(&self, requests: &ChannelWriteHalf<Msg>) {
+        let Some(raw) = &self.raw else { return };
+        let size = size(Some(raw.terminal()));
+        let (columns, rows) = (u32::from(size.ws_col), u32::from(size.ws_row));
+        // A connection that has ended is told where the channel is read.
+        let _ = requests.window_change(columns, rows, u32::from(size.ws_xpixel), u32::from(size.ws_ypixel)).await;
+    }
+
+    /// Whether escapes are looked for.
+    const fn is_interactive(&self) -> bool {
+        self.escape.is_some()
+    }
+
+    /// The escape that ends the session, as the user types it. Nothing when there is none.
+    pub(super) fn leaving(&self) -> Option<String> {
+        self.escape.and_then(|escape| Escapes::new(escape).leaving())
     }
 }
 
-/// Sends what is read, then EOF; returns only when the user leaves.
+/// What was read and waits for the remote, over all channels of a session.
+#[derive(Debug)]
+pub(super) struct Typed {
+    chunks_rx: mpsc::Receiver<Bytes>,
+    /// Present for a session that may outlive its connection.
+    replay: Option<Replay>,
+}
+
+impl Typed {
+    /// The queue, and where it is filled. With `kept`, what was sent is kept for as long as it may be missing.
+    pub(super) fn new(keyboard: &Keyboard, kept: bool) -> (mpsc::Sender<Bytes>, Self) {
+        let (chunks_tx, chunks_rx) = mpsc::channel(if keyboard.is_interactive() { TYPE_AHEAD } else { READ_AHEAD });
+        (chunks_tx, Self { chunks_rx, replay: kept.then(Replay::default) })
+    }
+
+    /// Goes back to where the remote is.
+    ///
+    /// # Errors
+    /// [`OutOfReach`]: it asks for what it cannot have missed.
+    pub(super) fn rewind(&mut self, received: u64) -> Result<(), OutOfReach> {
+        self.replay.as_mut().map_or(Ok(()), |replay| replay.rewind(received).map(drop))
+    }
+
+    /// Sends what is read, then EOF. Cancel-safe for a session that is kept: nothing is lost that was taken out of the queue.
+    pub(super) async fn forward(&mut self, sender: &ChannelSender<Msg>) -> Infallible {
+        loop {
+            if let Some(replay) = &mut self.replay {
+                while let Some(packet) = replay.next() {
+                    let len = packet.len();
+                    if sender.data(packet).await.is_err() {
+                        return std::future::pending().await;
+                    }
+                    replay.sent(len);
+                }
+            }
+            let Some(chunk) = self.chunks_rx.recv().await else { break };
+            match &mut self.replay {
+                Some(replay) => replay.push(&chunk),
+                // A channel that is closed is told where it is read.
+                None if sender.data(chunk).await.is_err() => return std::future::pending().await,
+                None => {}
+            }
+        }
+        let _ = sender.eof().await;
+        std::future::pending().await
+    }
+}
+
+/// Reads and fills the queue; returns only when the user leaves.
 ///
 /// # Errors
 /// [`SessionError::Input`]: what cannot be read must not look like its end.
-pub(super) async fn feed(
-    input: Input,
-    keyboard: &Keyboard,
-    sender: &ChannelSender<Msg>,
-    stderr: &Output,
-) -> Result<Ended, SessionError> {
-    let interactive = keyboard.escape.is_some();
-    let (chunks_tx, chunks_rx) = mpsc::channel(if interactive { TYPE_AHEAD } else { READ_AHEAD });
-    tokio::select! {
-        left = read(input, keyboard, chunks_tx, stderr) => left,
-        never = forward(chunks_rx, sender) => match never {},
-    }
-}
-
-async fn forward(mut chunks_rx: mpsc::Receiver<Bytes>, sender: &ChannelSender<Msg>) -> Infallible {
-    // A channel that is closed is told where it is read.
-    while let Some(chunk) = chunks_rx.recv().await {
-        if sender.data(chunk).await.is_err() {
-            return std::future::pending().await;
-        }
-    }
-    let _ = sender.eof().await;
-    std::future::pending().await
-}
-
-async fn read(
+pub(super) async fn read(
     mut input: Input,
     keyboard: &Keyboard,
     chunks_tx: mpsc::Sender<Bytes>,

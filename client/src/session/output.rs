@@ -46,6 +46,14 @@ impl Output {
         self.queue_tx.send(chunk).await.map_err(|_| Closed)
     }
 
+    /// Waits for a place in the queue, which is then filled without waiting. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn reserve(&self) -> Result<mpsc::Permit<'_, Bytes>, Closed> {
+        self.queue_tx.reserve().await.map_err(|_| Closed)
+    }
+
     /// Waits until everything is written.
     ///
     /// # Errors

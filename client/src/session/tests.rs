@@ -7,27 +7,39 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::way_back::WayBack;
 use super::{ExitStatus, SessionError, SessionRequest, Stdio, run_on};
 use crate::options::{RemoteCommand, Tty};
 use crate::session::terminal::TURN;
 use crate::ssh::sshd::Sshd;
-use crate::ssh::{Loss, SshError};
+use crate::ssh::{Connection, Loss, SshError};
 
 /// Long enough for every event that a test awaits, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
-fn shell(line: &str) -> SessionRequest {
+pub(super) fn shell(line: &str) -> SessionRequest {
     SessionRequest { command: RemoteCommand::ShellCommand(line.to_owned()), ..SessionRequest::default() }
 }
 
-/// The test's ends of a session's standard streams.
-struct Ends {
-    stdin: PipeWriter,
-    stdout: PipeReader,
-    stderr: PipeReader,
+/// A foreign server keeps nothing to come back to.
+struct NoWay;
+
+impl WayBack for NoWay {
+    async fn connect(&self) -> Result<Connection, SshError> {
+        unreachable!("nobody asked for a session that is kept")
+    }
+
+    async fn task_ended(&self) {}
 }
 
-fn pipes() -> (Stdio, Ends) {
+/// The test's ends of a session's standard streams.
+pub(super) struct Ends {
+    pub(super) stdin: PipeWriter,
+    pub(super) stdout: PipeReader,
+    pub(super) stderr: PipeReader,
+}
+
+pub(super) fn pipes() -> (Stdio, Ends) {
     let (their_stdin, stdin) = io::pipe().expect("a pipe");
     let (stdout, their_stdout) = io::pipe().expect("a pipe");
     let (stderr, their_stderr) = io::pipe().expect("a pipe");
@@ -35,7 +47,7 @@ fn pipes() -> (Stdio, Ends) {
     (stdio, Ends { stdin, stdout, stderr })
 }
 
-fn read_all(mut reader: impl io::Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+pub(super) fn read_all(mut reader: impl io::Read + Send + 'static) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut all = Vec::new();
         reader.read_to_end(&mut all).expect("readable");
@@ -47,11 +59,11 @@ fn read_all(mut reader: impl io::Read + Send + 'static) -> JoinHandle<Vec<u8>> {
 type Outcome = (Result<ExitStatus, SessionError>, String, String);
 
 async fn run(sshd: &Sshd, request: SessionRequest, stdin: &'static [u8]) -> Outcome {
-    let connection = sshd.connect().await;
+    let mut connection = sshd.connect().await;
     let (stdio, mut ends) = pipes();
     let fed = std::thread::spawn(move || ends.stdin.write_all(stdin));
     let (stdout, stderr) = (read_all(ends.stdout), read_all(ends.stderr));
-    let session = run_on(&connection, request, stdio, CancellationToken::new());
+    let session = run_on(&mut connection, request, stdio, &NoWay, CancellationToken::new());
     let ended = tokio::time::timeout(PATIENCE, session).await.expect("an end");
     fed.join().expect("no panic").expect("written");
     let text = |read: JoinHandle<Vec<u8>>| String::from_utf8(read.join().expect("no panic")).expect("UTF-8");
@@ -91,9 +103,9 @@ async fn standard_input_is_half_closed() {
 #[tokio::test]
 async fn an_open_standard_input_does_not_hold_the_end() {
     let Some(sshd) = Sshd::new() else { return };
-    let connection = sshd.connect().await;
+    let mut connection = sshd.connect().await;
     let (stdio, ends) = pipes();
-    let session = run_on(&connection, shell("exit 3"), stdio, CancellationToken::new());
+    let session = run_on(&mut connection, shell("exit 3"), stdio, &NoWay, CancellationToken::new());
     let ended = tokio::time::timeout(PATIENCE, session).await.expect("an end");
     assert_eq!(ended.expect("a status"), ExitStatus::Code(3));
     drop(ends);
@@ -111,13 +123,13 @@ async fn a_death_by_signal_is_128_and_more() {
 #[tokio::test]
 async fn many_bytes_come_through_a_remote_pipe_whole() {
     let Some(sshd) = Sshd::new() else { return };
-    let connection = sshd.connect().await;
+    let mut connection = sshd.connect().await;
     let (stdio, mut ends) = pipes();
     let sent: Vec<u8> = (0..4_000_000u32).flat_map(u32::to_le_bytes).collect();
     let expected = sent.clone();
     let fed = std::thread::spawn(move || ends.stdin.write_all(&sent));
     let (stdout, _stderr) = (read_all(ends.stdout), read_all(ends.stderr));
-    let session = run_on(&connection, shell("cat"), stdio, CancellationToken::new());
+    let session = run_on(&mut connection, shell("cat"), stdio, &NoWay, CancellationToken::new());
     let ended = tokio::time::timeout(PATIENCE, session).await.expect("an end");
     assert_eq!(ended.expect("a status"), ExitStatus::Code(0));
     fed.join().expect("no panic").expect("written");
@@ -127,13 +139,13 @@ async fn many_bytes_come_through_a_remote_pipe_whole() {
 #[tokio::test]
 async fn a_reader_that_has_enough_ends_the_session_as_sigpipe_would() {
     let Some(sshd) = Sshd::new() else { return };
-    let connection = sshd.connect().await;
+    let mut connection = sshd.connect().await;
     let (stdio, mut ends) = pipes();
     let head = std::thread::spawn(move || {
         let mut some = [0; 10];
         ends.stdout.read_exact(&mut some).map(|()| some)
     });
-    let session = run_on(&connection, shell("yes"), stdio, CancellationToken::new());
+    let session = run_on(&mut connection, shell("yes"), stdio, &NoWay, CancellationToken::new());
     let ended = tokio::time::timeout(PATIENCE, session).await.expect("an end");
     assert_eq!(ended.expect("an end without error").exit_code(), 141);
     assert_eq!(&head.join().expect("no panic").expect("read"), b"y\ny\ny\ny\ny\n");
@@ -142,10 +154,10 @@ async fn a_reader_that_has_enough_ends_the_session_as_sigpipe_would() {
 #[tokio::test]
 async fn a_cancelled_session_ends_though_its_output_is_stuck() {
     let Some(sshd) = Sshd::new() else { return };
-    let connection = sshd.connect().await;
+    let mut connection = sshd.connect().await;
     let (stdio, mut ends) = pipes();
     let cancel = CancellationToken::new();
-    let session = run_on(&connection, shell("yes"), stdio, cancel.clone());
+    let session = run_on(&mut connection, shell("yes"), stdio, &NoWay, cancel.clone());
     let begun = tokio::task::spawn_blocking(move || {
         let mut one = [0];
         ends.stdout.read_exact(&mut one).map(|()| ends)
@@ -170,13 +182,13 @@ async fn a_connection_that_breaks_ends_the_session() {
 }
 
 /// A session with a terminal at our side; the test types at, and reads from, the pseudo-terminal's other end.
-struct Screen {
-    master: std::fs::File,
+pub(super) struct Screen {
+    pub(super) master: std::fs::File,
     seen: String,
 }
 
 impl Screen {
-    fn new() -> (Stdio, Self) {
+    pub(super) fn new() -> (Stdio, Self) {
         let size = nix::pty::Winsize { ws_row: 30, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = nix::pty::openpty(Some(&size), None).expect("a pseudo-terminal");
         let end = |fd: &OwnedFd| fd.try_clone().expect("a duplicate");
@@ -185,7 +197,7 @@ impl Screen {
     }
 
     /// Waits until `text` has come; what came after it is kept for the next wait.
-    fn wait_for(&mut self, text: &str) {
+    pub(super) fn wait_for(&mut self, text: &str) {
         let mut buffer = [0; 4096];
         loop {
             if let Some(at) = self.seen.find(text) {
@@ -198,7 +210,7 @@ impl Screen {
         }
     }
 
-    fn type_in(&mut self, text: &str) {
+    pub(super) fn type_in(&mut self, text: &str) {
         self.master.write_all(text.as_bytes()).expect("a terminal");
     }
 }
@@ -209,7 +221,7 @@ async fn on_screen(
     script: impl FnOnce(&mut Screen) + Send + 'static,
 ) -> Result<ExitStatus, SessionError> {
     let _turn = TURN.lock().await;
-    let connection = sshd.connect().await;
+    let mut connection = sshd.connect().await;
     let (stdio, mut screen) = Screen::new();
     let stdin = stdio.stdin.try_clone().expect("a duplicate");
     let before = rustix::termios::tcgetattr(&stdin).expect("a terminal");
@@ -217,7 +229,7 @@ async fn on_screen(
         script(&mut screen);
         screen
     });
-    let session = run_on(&connection, request, stdio, CancellationToken::new());
+    let session = run_on(&mut connection, request, stdio, &NoWay, CancellationToken::new());
     let ended = tokio::time::timeout(PATIENCE, session).await.expect("an end");
     let _screen = user.await.expect("the script went through");
     let after = rustix::termios::tcgetattr(&stdin).expect("a terminal");

@@ -73,6 +73,18 @@ pub enum Loss {
 }
 
 impl SshError {
+    /// Whether the connection broke, rather than being ended by the server.
+    #[must_use]
+    pub const fn is_loss(&self) -> bool {
+        matches!(self, Self::PeerLost(_) | Self::Protocol { .. })
+    }
+
+    /// Whether another attempt at connecting may succeed: the network is away, or the server is busy.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        !matches!(self, Self::HostKeyMismatch { .. } | Self::AuthRefused { .. })
+    }
+
     /// The same failure when it came before there was a login.
     pub(super) fn during_handshake(self) -> Self {
         match self {

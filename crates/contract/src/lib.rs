@@ -3,11 +3,14 @@
 //! * [`grant`]: the [`Grant`], who may log in and for how long; its encoding as environment variables and its decoding
 //!   stand side by side.
 //! * [`host_seed`]: the [`HostSeed`] from which a pinned, one-time host key is derived at both ends.
+//! * [`resume`]: what names a session that outlives its connection.
 //! * [`limits`]: numbers of AWS and of our own, each with its reason.
 
 pub mod grant;
 pub mod host_seed;
 pub mod limits;
+pub mod resume;
 
 pub use grant::{Connections, Grant, GrantError};
 pub use host_seed::HostSeed;
+pub use resume::{ResumeId, ResumeRequest};

@@ -20,6 +20,9 @@ pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// How long a container lives at most: a working day with its meetings.
 pub const MAX_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
+/// How long a session with a terminal waits for its client after the connection was lost: a change of network, a short sleep.
+pub const RECONNECT_GRACE: Duration = Duration::from_secs(60);
+
 /// Time one connection has to authenticate in, so that a scanner cannot hold a place.
 pub const LOGIN_GRACE: Duration = Duration::from_secs(20);
 

@@ -4,6 +4,7 @@
 //!   reads, and it reads both identification strings as they pass.
 //! * [`split`] turns a russh channel into a [`ChannelSender`] and a [`ChannelReceiver`]. Their messages are always taken
 //!   from russh at once; between our own ends, credit bounds what waits; from a foreign peer, a file takes the excess.
+//! * [`Replay`] keeps what a peer of our own may have missed when a connection is lost.
 //! * [`settings`] and [`preferred`] are the russh configuration that both ends share.
 //!
 //! A russh handler beside this crate leaves `data` and `extended_data` alone: everything comes through [`ChannelReceiver`].
@@ -18,6 +19,7 @@ mod link;
 mod overflow;
 mod pump;
 mod receiver;
+mod replay;
 mod sender;
 pub mod settings;
 mod stream;
@@ -27,6 +29,7 @@ pub use channel::{FlowError, split};
 pub use identification::software_id;
 pub use link::{Link, Usage};
 pub use receiver::ChannelReceiver;
+pub use replay::{OutOfReach, Replay};
 pub use sender::ChannelSender;
 pub use settings::{
     CHANNEL_BUFFER_SIZE, CREDIT, CREDIT_BUDGET, INITIAL_CREDIT, MAXIMUM_PACKET_SIZE, Tuning, WINDOW_SIZE,

@@ -140,7 +140,7 @@ impl Running {
         let admitted = || {
             let _ = happening.map(|place| place.send(Happening::LoggedIn));
         };
-        if let Err(refusal) = server.admission.admit(key, admitted) {
+        if let Err(refusal) = server.admission.admit(key, false, admitted) {
             self.refused(user, Some(fingerprint(key)), refusal);
             return Some(refusal.reason());
         }

@@ -54,9 +54,15 @@ impl Outcome {
         matches!(self, Self::Signaled { number, .. } if number == Signal::SIGHUP as i32)
     }
 
-    /// Tells the client: end of data, exit-status or exit-signal (RFC 4254, section 6.10), close. In that order, behind all
-    /// output. A client that has gone need not be told.
+    /// Tells the client, as [`Outcome::announce`], then closes the channel.
     pub(super) async fn tell(self, sender: &ChannelSender<Msg>, handle: &Handle, channel: ChannelId) {
+        self.announce(sender, handle, channel).await;
+        let _ = sender.close().await;
+    }
+
+    /// Tells the client: end of data, then exit-status or exit-signal (RFC 4254, section 6.10), behind all output. A client that
+    /// has gone need not be told.
+    pub(super) async fn announce(self, sender: &ChannelSender<Msg>, handle: &Handle, channel: ChannelId) {
         let _ = sender.eof().await;
         match self {
             Self::Signaled { number, core_dumped } => {
@@ -67,7 +73,6 @@ impl Outcome {
                 let _ = sender.requests().exit_status(u32::from(self.code())).await;
             }
         }
-        let _ = sender.close().await;
     }
 }
 

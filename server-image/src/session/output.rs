@@ -68,7 +68,8 @@ where
     }
 }
 
-async fn read_terminal(terminal: &Terminal, buffer: &mut BytesMut) -> io::Result<usize> {
+/// Reads what a terminal has, into a buffer of [`CHUNK`]; 0 is its end, as is an error.
+pub(super) async fn read_terminal(terminal: &Terminal, buffer: &mut BytesMut) -> io::Result<usize> {
     buffer.resize(CHUNK, 0);
     let length = terminal.read(buffer).await?;
     buffer.truncate(length);

@@ -110,6 +110,18 @@ fn the_client_is_gone() {
 }
 
 #[test]
+fn a_foreign_client_that_is_gone_is_not_waited_for_even_if_it_asks() {
+    let Some(mut container) = start(&[]) else { return };
+    let id = format!("SetEnv={}={}", fargate_contract::resume::ID_VARIABLE, "7".repeat(32));
+    let command = "echo ready; exec sleep 1000";
+    let mut ssh = container.ssh(&["-tt", "-o", &id], &[command]).stdin(Stdio::piped()).spawn().expect("ssh");
+    ssh.stdout.as_mut().expect("stdout").read_exact(&mut [0; 5]).expect("ready");
+    ssh.kill().expect("a client");
+    assert_eq!((container.ended(), reason(&container)), (129, "the last connection closed"));
+    ssh.wait().expect("ssh");
+}
+
+#[test]
 fn serve_dies_and_all_follow() {
     let Some(mut container) = start(&[]) else { return };
     let mut held = container.hold();
