@@ -1,8 +1,9 @@
-//! `fargate-login gc`: clears away what runs have left registered. Tasks end by themselves; what is swept here does not.
+//! `fargate-login gc`: clears away what runs have left: registered task definitions, and tasks whose own limits did not end them.
 //!
 //! Each kind of thing has a module of its own, which finds what nobody needs any more and takes it away, one by one.
 
 mod task_definitions;
+mod tasks;
 
 use crate::aws::{Aws, ServiceError};
 use crate::error::EXIT_FAILURE;
@@ -22,25 +23,25 @@ struct Rubbish {
 /// Finds what is not needed and, unless it is a dry run, takes it away. Standard output has one line for each. Returns the exit
 /// status of the program.
 pub async fn run(options: GcOptions, aws: &Aws, ui: &Ui, stop: &Stop) -> u8 {
-    let swept = tokio::select! {
-        swept = sweep(&options, aws, ui) => swept,
+    let (swept, tasks) = tokio::select! {
+        swept = async { (sweep(&options, aws, ui).await, tasks::sweep(&options, aws, ui).await) } => swept,
         () = stop.first.cancelled() => {
             ui.clear();
             return stop.exit_code().unwrap_or(EXIT_FAILURE);
         }
     };
     ui.clear();
-    match swept {
-        Ok(count) => {
-            let done = if options.dry_run { "would be deregistered" } else { "deregistered" };
-            ui.note(&format!("{count} task definition{} {done}", if count == 1 { "" } else { "s" }));
-            0
-        }
-        Err(error) => {
-            ui.error(&error);
-            EXIT_FAILURE
-        }
+    let told = |count: usize, what: &str, done: &str| {
+        let would = if options.dry_run { "would be " } else { "" };
+        ui.note(&format!("{count} {what}{} {would}{done}", if count == 1 { "" } else { "s" }));
+    };
+    match &swept {
+        Ok(count) => told(*count, "task definition", "deregistered"),
+        Err(error) => ui.error(error),
     }
+    let (Ok(count) | Err(count)) = tasks;
+    told(count, "task", "stopped");
+    if swept.is_ok() && tasks.is_ok() { 0 } else { EXIT_FAILURE }
 }
 
 async fn sweep(options: &GcOptions, aws: &Aws, ui: &Ui) -> Result<usize, ServiceError> {

@@ -21,7 +21,7 @@ pub const STARTED_BY: &str = "ecs-fargate-login";
 /// SSH user when none is named: the ancestor's, and in our image the container's own user.
 const DEFAULT_USER: &str = "root";
 /// Container when none is named: the ancestor's.
-const DEFAULT_CONTAINER: &str = "cli";
+pub(crate) const DEFAULT_CONTAINER: &str = "cli";
 /// Port of a task of the embedded stand-in: an ordinary user may not listen on 22.
 const LOCAL_PORT: u16 = 2222;
 /// Our own image answers some 20 to 60 s after RunTask; a large one may take minutes.
@@ -142,6 +142,8 @@ pub struct Given {
     pub identity: OneTimeKey,
     /// ARN of the caller, where known.
     pub caller: Option<String>,
+    /// Time from SIGTERM to SIGKILL, where SIGTERM is Spot's notice.
+    pub stop_notice: Option<Duration>,
 }
 
 impl Plan {
@@ -247,6 +249,7 @@ fn grant(options: &Options, given: &Given, mode: HostKeyMode) -> Grant {
         login_timeout: options.login_timeout.unwrap_or(limits::LOGIN_TIMEOUT),
         idle_timeout: options.idle_timeout.filter(|idle| !idle.is_zero()),
         max_lifetime: options.max_lifetime.unwrap_or(limits::MAX_LIFETIME),
+        stop_notice: given.stop_notice,
         run: Some(given.run.clone()),
         ..Grant::new(given.identity.public_key().clone())
     }
@@ -278,7 +281,7 @@ fn overrides(options: &Options, grant: &Grant, container: &str) -> Result<Overri
 }
 
 /// Spot on request, else what the service has that the run is to be like.
-fn capacity_providers(options: &Options) -> Vec<CapacityProvider> {
+pub(crate) fn capacity_providers(options: &Options) -> Vec<CapacityProvider> {
     match options.spot {
         Some(true) => vec![CapacityProvider { capacity_provider: "FARGATE_SPOT".to_owned(), base: 0, weight: 1 }],
         Some(false) => Vec::new(),
@@ -309,6 +312,7 @@ mod tests {
             host_seed: HostSeed::new([3; 32]),
             identity: OneTimeKey::generate(),
             caller: Some("arn:aws:iam::000000000000:user/o'neil".to_owned()),
+            stop_notice: None,
         }
     }
 

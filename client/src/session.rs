@@ -21,6 +21,7 @@ use bytes::Bytes;
 use ssh_flow::FlowError;
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpoint::checkpoint;
 use crate::error::Advice;
 use crate::options::{EscapeChar, RemoteCommand, Tty};
 use crate::ssh::{Connection, SshError};
@@ -159,6 +160,7 @@ pub async fn run_on(
     };
     let (keyboard, changes) =
         Keyboard::open(terminal.filter(|_| pty), pty, request.escape).map_err(SessionError::Stdio)?;
+    checkpoint("after-raw-mode", &cancel).await;
     let input = Input::open(stdio.stdin).map_err(SessionError::Stdio)?;
     let visit = async {
         let asked = ask(sender.requests(), pty.then_some(keyboard.terminal()), &request, line);

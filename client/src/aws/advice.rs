@@ -54,6 +54,7 @@ fn policy(action: &str) -> &'static str {
         "ecs:DescribeServices" | "ecs:ListServices" | "ecs:RegisterTaskDefinition" => "any-image.json",
         "ecs:ListTaskDefinitions" => "any-image.json, or gc.json for `gc`,",
         "ecs:DeregisterTaskDefinition" => "gc.json",
+        "ecs:ListTasks" | "ecs:ListClusters" => "fleet.json",
         _ => "operator.json",
     }
 }

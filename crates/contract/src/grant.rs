@@ -25,12 +25,24 @@ pub const LOGIN_TIMEOUT: &str = "_FARGATE_LOGIN_LOGIN_TIMEOUT_MS";
 pub const IDLE_TIMEOUT: &str = "_FARGATE_LOGIN_IDLE_TIMEOUT_MS";
 /// Milliseconds the container lives at most.
 pub const MAX_LIFETIME: &str = "_FARGATE_LOGIN_MAX_LIFETIME_MS";
+/// Milliseconds from SIGTERM to SIGKILL, where SIGTERM is a notice: sessions may go on in that time. Absent: they end at once.
+pub const STOP_NOTICE: &str = "_FARGATE_LOGIN_STOP_NOTICE_MS";
 /// The run's name, for logs and tags; no secret.
 pub const RUN: &str = "_FARGATE_LOGIN_RUN";
 
 /// Every variable of the grant: what the init removes from the environment before anybody else sees it.
-pub const VARIABLES: [&str; 9] =
-    [AUTHORIZED_PUBLIC_KEY, HOST_SEED, PORT, LISTEN, CONNECTIONS, LOGIN_TIMEOUT, IDLE_TIMEOUT, MAX_LIFETIME, RUN];
+pub const VARIABLES: [&str; 10] = [
+    AUTHORIZED_PUBLIC_KEY,
+    HOST_SEED,
+    PORT,
+    LISTEN,
+    CONNECTIONS,
+    LOGIN_TIMEOUT,
+    IDLE_TIMEOUT,
+    MAX_LIFETIME,
+    STOP_NOTICE,
+    RUN,
+];
 
 /// How many authenticated connections the key is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +72,8 @@ pub struct Grant {
     pub idle_timeout: Option<Duration>,
     /// How long the container lives at most.
     pub max_lifetime: Duration,
+    /// Time from SIGTERM to SIGKILL, where SIGTERM is a notice; `None` ends sessions at once.
+    pub stop_notice: Option<Duration>,
     /// The run's name.
     pub run: Option<String>,
 }
@@ -96,6 +110,7 @@ impl Grant {
             login_timeout: limits::LOGIN_TIMEOUT,
             idle_timeout: None,
             max_lifetime: limits::MAX_LIFETIME,
+            stop_notice: None,
             run: None,
         }
     }
@@ -128,6 +143,9 @@ impl Grant {
         }
         if self.max_lifetime != limits::MAX_LIFETIME {
             env.push((MAX_LIFETIME, self.max_lifetime.as_millis().to_string()));
+        }
+        if let Some(notice) = self.stop_notice {
+            env.push((STOP_NOTICE, notice.as_millis().to_string()));
         }
         if let Some(run) = &self.run {
             env.push((RUN, run.clone()));
@@ -167,6 +185,7 @@ impl Grant {
         grant.login_timeout = milliseconds(LOGIN_TIMEOUT)?.unwrap_or(grant.login_timeout);
         grant.idle_timeout = milliseconds(IDLE_TIMEOUT)?;
         grant.max_lifetime = milliseconds(MAX_LIFETIME)?.unwrap_or(grant.max_lifetime);
+        grant.stop_notice = milliseconds(STOP_NOTICE)?;
         grant.run = lookup(RUN);
         Ok(grant)
     }
@@ -194,6 +213,7 @@ mod tests {
             login_timeout: Duration::from_millis(1500),
             idle_timeout: Some(Duration::from_secs(60)),
             max_lifetime: Duration::from_secs(90),
+            stop_notice: Some(Duration::from_secs(120)),
             run: Some("r-1".to_owned()),
             ..Grant::new(key())
         };
@@ -226,6 +246,7 @@ mod tests {
             (LOGIN_TIMEOUT, "0"),
             (IDLE_TIMEOUT, "-1"),
             (MAX_LIFETIME, "1h"),
+            (STOP_NOTICE, "2m"),
         ] {
             match read(&[(AUTHORIZED_PUBLIC_KEY, &key), (name, value)]) {
                 Err(GrantError::BadValue { name: told, .. }) => assert_eq!(told, name),
