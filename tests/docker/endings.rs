@@ -1,6 +1,6 @@
 //! How tasks end, and that nothing is left of them.
 
-use e2e::docker;
+use e2e::{Terminal, docker};
 use serde_json::{Value, json};
 
 use super::{container, describe, register, run, run_to_its_end, shell, shell_with, world};
@@ -101,4 +101,22 @@ fn a_command_that_runs_out_of_memory_is_told_by_its_status_and_nothing_is_left()
     let id = task.arn.rsplit('/').next().expect("an id").to_owned();
     world.end();
     assert_eq!(docker::containers(&id), Vec::<String>::new());
+}
+
+#[test]
+fn a_pid_1_that_is_killed_takes_the_session_along() {
+    let Some(world) = world() else { return };
+    if !docker::has(e2e::world::IMAGE) {
+        return;
+    }
+    let login = world.program().args(["-n", "test-cli", "-sg", "sg-1", "-sn", "subnet-1"]);
+    let mut terminal = Terminal::start(&login);
+    terminal.expect("$ ");
+    let id = world.task().arn.rsplit('/').next().expect("an id").to_owned();
+    let of_task = format!("label=local-fargate.task={id}");
+    let named = docker::lines(&["ps", "--quiet", "--filter", &of_task, "--filter", "label=local-fargate.container"]);
+    let _ = docker::lines(&["kill", "--signal", "KILL", &named[0]]);
+    assert_eq!(terminal.wait(), 255, "{}", terminal.screen());
+    assert!(terminal.is_restored());
+    assert_eq!(world.stopped_task().exit_codes, [("cli".to_owned(), Some(137))]);
 }

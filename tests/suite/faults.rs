@@ -151,6 +151,17 @@ fn spots_notice_ends_the_session_before_the_container_is_killed() {
 }
 
 #[test]
+fn a_caller_who_may_not_read_the_task_definition_gets_a_session_without_notice() {
+    let denied = Fault::AccessDenied { action: "ecs:DescribeTaskDefinition".to_owned() };
+    let world = World::with(|config| config.faults.push(denied));
+    let done = world.login().args(["--spot", "--", "true"]).run();
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("the session ends without notice"), "{}", done.stderr);
+    let sent = world.stand_in().journal().into_iter().find(|call| call.action == "RunTask").expect("a RunTask");
+    assert!(!sent.request.to_string().contains("STOP_NOTICE"), "{}", sent.request);
+}
+
+#[test]
 fn a_spot_task_that_nobody_is_logged_in_to_ends_with_the_notice() {
     let world = World::new();
     // Connected, so the server listens, but not logged in.

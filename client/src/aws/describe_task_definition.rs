@@ -128,6 +128,14 @@ mod tests {
     use super::*;
     use crate::error::Advice as _;
 
+    #[test]
+    fn the_time_to_stop_is_the_containers_own() {
+        let containers = json!([{"name": "cli", "stopTimeout": 120}, {"name": "sidecar"}]);
+        let json = Map::from_iter([("containerDefinitions".to_owned(), containers)]);
+        let definition = TaskDefinition { json, tags: Vec::new() };
+        assert_eq!(["cli", "sidecar", "absent"].map(|name| definition.stop_timeout(name).as_secs()), [120, 30, 30]);
+    }
+
     #[tokio::test]
     async fn members_that_nobody_knows_yet_are_kept() {
         let (aws, asked) = answering(|_, _| {
