@@ -2,6 +2,7 @@
 
 mod fargate_size;
 pub(crate) mod flags;
+mod fleet;
 mod help;
 mod ingress_values;
 mod layers;
@@ -65,6 +66,8 @@ pub fn parse(
         None => login([cli.login, Flags::default()], env, cwd),
         Some(Sub::Login(flags)) => login([cli.login, *flags], env, cwd),
         Some(Sub::Local(flags)) => local(&flags, &matches, env),
+        Some(Sub::Ps(flags)) => fleet::ps(flags, &matches, env, cwd),
+        Some(Sub::Stop(flags)) => fleet::stop(flags, &matches, env, cwd),
         Some(Sub::Gc(flags)) => gc(flags, &matches, env, cwd),
     }
 }
@@ -73,19 +76,19 @@ pub fn parse(
 fn command() -> Command {
     let command = Cli::command();
     let login = help::login(&command);
-    let of_local = |command: Command| {
-        let text = help::local(&command);
-        command.override_help(text)
-    };
-    let of_gc = |command: Command| {
-        let text = help::gc(&command);
-        command.override_help(text)
+    let of = |screen: fn(&Command) -> String| {
+        move |command: Command| {
+            let text = screen(&command);
+            command.override_help(text)
+        }
     };
     command
         .override_help(login.clone())
         .mut_subcommand("login", |command| command.override_help(login))
-        .mut_subcommand(translate::LOCAL, of_local)
-        .mut_subcommand(translate::GC, of_gc)
+        .mut_subcommand(translate::LOCAL, of(help::local))
+        .mut_subcommand(translate::PS, of(help::ps))
+        .mut_subcommand(translate::STOP, of(help::stop))
+        .mut_subcommand(translate::GC, of(help::gc))
 }
 
 /// Flags before the word `login`, and flags behind it, which win.
@@ -110,8 +113,10 @@ fn login(flags: [Flags; 2], env: Env<'_>, cwd: &Path) -> Result<Invocation, Usag
 fn gc(flags: GcFlags, matches: &ArgMatches, env: Env<'_>, cwd: &Path) -> Result<Invocation, Usage> {
     refuse_flags_before(translate::GC, matches)?;
     let older_than = flags.older_than.or(layers::of_variables::<GcFlags>(env)?.older_than);
+    let all = flags.reach.all_clusters()?;
     let options = flags.into_flags().over(layers::below_the_flags(env, cwd)?);
     Ok(Invocation::Gc(GcOptions {
+        clusters: flags::Reach::clusters(all, options.cluster),
         dry_run: options.dry_run,
         older_than,
         profile: options.profile,

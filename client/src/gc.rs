@@ -1,9 +1,10 @@
-//! `fargate-login gc`: clears away what runs have left registered. Tasks end by themselves; what is swept here does not.
+//! `fargate-login gc`: clears away what runs have left: registered task definitions, and tasks whose own limits did not end them.
 //!
 //! Each kind of thing has a module of its own, which finds what nobody needs any more and takes it away, one by one.
 
 mod rules;
 mod task_definitions;
+mod tasks;
 
 use crate::aws::{Aws, ServiceError};
 use crate::error::EXIT_FAILURE;
@@ -23,25 +24,30 @@ struct Rubbish {
 /// Finds what is not needed and, unless it is a dry run, takes it away. Standard output has one line for each. Returns the exit
 /// status of the program.
 pub async fn run(options: GcOptions, aws: &Aws, ui: &Ui, stop: &Stop) -> u8 {
-    let (rules, swept) = tokio::select! {
-        swept = async { (rules::sweep(&options, aws, ui).await, sweep(&options, aws, ui).await) } => swept,
+    let (tasks, rules, definitions) = tokio::select! {
+        swept = async {
+            // A rule goes once its run has no task.
+            let tasks = tasks::sweep(&options, aws, ui).await;
+            (tasks, rules::sweep(&options, aws, ui).await, sweep(&options, aws, ui).await)
+        } => swept,
         () = stop.first.cancelled() => {
             ui.clear();
             return stop.exit_code().unwrap_or(EXIT_FAILURE);
         }
     };
     ui.clear();
+    let (Ok(count) | Err(count)) = tasks;
+    count_told(count, "task", "stopped", &options, ui);
+    let code = if tasks.is_ok() { 0 } else { EXIT_FAILURE };
     let rules = told(rules, "security group rule", "revoked", &options, ui);
-    let definitions = told(swept, "task definition", "deregistered", &options, ui);
-    rules.max(definitions)
+    code.max(rules).max(told(definitions, "task definition", "deregistered", &options, ui))
 }
 
 /// How many of a kind went, or why not. Returns the exit status: one kind that fails does not hold up the others.
 fn told(swept: Result<usize, ServiceError>, what: &str, done: &str, options: &GcOptions, ui: &Ui) -> u8 {
     match swept {
         Ok(count) => {
-            let would = if options.dry_run { "would be " } else { "" };
-            ui.note(&format!("{count} {what}{} {would}{done}", if count == 1 { "" } else { "s" }));
+            count_told(count, what, done, options, ui);
             0
         }
         Err(error) => {
@@ -49,6 +55,16 @@ fn told(swept: Result<usize, ServiceError>, what: &str, done: &str, options: &Gc
             EXIT_FAILURE
         }
     }
+}
+
+fn count_told(count: usize, what: &str, done: &str, options: &GcOptions, ui: &Ui) {
+    let would = if options.dry_run { "would be " } else { "" };
+    ui.note(&format!("{count} {what}{} {would}{done}", if count == 1 { "" } else { "s" }));
+}
+    }
+    let (Ok(count) | Err(count)) = tasks;
+    told(count, "task", "stopped");
+    if swept.is_ok() && tasks.is_ok() { 0 } else { EXIT_FAILURE }
 }
 
 async fn sweep(options: &GcOptions, aws: &Aws, ui: &Ui) -> Result<usize, ServiceError> {

@@ -91,10 +91,12 @@ pub async fn run(options: Options, aws: &Aws, ui: &Ui, stop: &Stop) -> u8 {
     let timings = Timings::start();
     let dry_run = options.dry_run;
     let planned = tokio::select! {
-        planned = planning::plan(options, aws, ui, &timings) => planned,
+        planned = planning::plan(options, aws, ui, &timings, &stop.first) => planned,
         () = stop.first.cancelled() => Err(LoginError::Interrupted(stop.signal_name())),
     };
     match planned {
+        // A plan that was finished at the last moment is not launched any more.
+        Ok(_) if stop.first.is_cancelled() => fail(&LoginError::Interrupted(stop.signal_name()), ui, stop),
         Err(error) => fail(&error, ui, stop),
         Ok(planned) if dry_run => planned.show(aws, ui).await,
         Ok(planned) => {
@@ -127,7 +129,7 @@ async fn launch_and_visit(run: &Run<'_>) -> u8 {
         Ok(task) => task,
         Err(error) => return fail(&LoginError::Launch(error), run.ui, run.stop),
     };
-    checkpoint("after-run-task").await;
+    checkpoint("after-run-task", &run.stop.first).await;
     let outcome = visit(run, &task).await;
     run.ui.clear();
     let outcome = explain(run, &task, outcome).await;
@@ -141,12 +143,16 @@ async fn launch_and_visit(run: &Run<'_>) -> u8 {
 
 /// Everything between a launched task and its end. Cancellable at every point.
 async fn visit(run: &Run<'_>, task: &Task) -> Result<ExitStatus, LoginError> {
-    let (mut connection, way) = tokio::select! {
-        connected = connect(run, task) => connected?,
-        () = run.stop.first.cancelled() => return Err(LoginError::Interrupted(run.stop.signal_name())),
+    let connected = tokio::select! {
+        connected = connect(run, task) => connected,
+        () = run.stop.first.cancelled() => Err(LoginError::Interrupted(run.stop.signal_name())),
+    };
+    let (mut connection, way) = match connected {
+        Err(_) if run.stop.first.is_cancelled() => return Err(LoginError::Interrupted(run.stop.signal_name())),
+        other => other?,
     };
     run.settled.cancel();
-    checkpoint("after-connect").await;
+    checkpoint("after-connect", &run.stop.first).await;
     run.timings.begin("session", Owner::Session);
     run.ui.clear();
     let request = SessionRequest {
@@ -158,6 +164,7 @@ async fn visit(run: &Run<'_>, task: &Task) -> Result<ExitStatus, LoginError> {
         quiet: run.plan.quiet,
     };
     let status = session::run(&mut connection, request, &way, run.stop.first.clone()).await;
+    checkpoint("after-session", &run.stop.first).await;
     run.timings.begin("disconnect", Owner::Client);
     // The session is over either way; the disconnect message is a courtesy.
     let _ = tokio::time::timeout(DISCONNECT_TIMEOUT, connection.disconnect()).await;
@@ -170,7 +177,7 @@ async fn visit(run: &Run<'_>, task: &Task) -> Result<ExitStatus, LoginError> {
 async fn connect<'a>(run: &'a Run<'a>, task: &'a Task) -> Result<(ssh::Connection, WayToTask<'a>), LoginError> {
     let wait = Wait { task, plan: run.plan, aws: run.aws, ui: run.ui, timings: run.timings };
     let (stream, route) = wait_until_ready(wait).await?;
-    checkpoint("after-route").await;
+    checkpoint("after-route", &run.stop.first).await;
     run.timings.begin("SSH handshake", Owner::Client);
     tracing::info!(%route, "the task answers");
     let settings = Settings {
@@ -202,6 +209,7 @@ async fn explain(
 }
 
 async fn farewell(run: &Run<'_>, task: Task, reason: &str, code: u8) -> u8 {
+    checkpoint("before-stop-task", &run.stop.first).await;
     run.timings.begin("StopTask", Owner::Aws);
     let (id, age, command) = (task.id().to_owned(), task.age(), task.stop_command());
     let size = run.plan.size(task.state.cpu.as_deref(), task.state.memory.as_deref());

@@ -19,8 +19,10 @@ pub enum Invocation {
     Login(Box<Options>),
     /// Serve the local stand-in for AWS until a signal.
     Local(LocalOptions),
-    /// Clear away what earlier runs have left registered.
+    /// Clear away what earlier runs have left.
     Gc(GcOptions),
+    /// Show or stop what runs.
+    Fleet(FleetOptions),
 }
 
 /// Everything that a login can be told.
@@ -224,6 +226,8 @@ pub struct LocalOptions {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct GcOptions {
+    /// Where to look for tasks.
+    pub clusters: Clusters,
     /// Show what would be done, and do none of it.
     pub dry_run: bool,
     /// How old a rule without a task has to be.
@@ -238,6 +242,61 @@ pub struct GcOptions {
     pub quiet: bool,
     /// How much to say: 0 is the default.
     pub verbose: u8,
+}
+
+/// Clusters that are looked through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Clusters {
+    /// The one called `default`, because none was named.
+    #[default]
+    Default,
+    /// Name or ARN.
+    Named(String),
+    /// All of the region.
+    All,
+}
+
+/// What `ps` and `stop` can be told.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FleetOptions {
+    /// What to do.
+    pub action: FleetAction,
+    /// Where to look for tasks.
+    pub clusters: Clusters,
+    /// AWS profile.
+    pub profile: Option<String>,
+    /// AWS region.
+    pub region: Option<String>,
+    /// Endpoint for every AWS service.
+    pub endpoint_url: Option<String>,
+    /// No talk of our own but errors.
+    pub quiet: bool,
+    /// How much to say: 0 is the default.
+    pub verbose: u8,
+}
+
+/// What to do with the tasks of this tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FleetAction {
+    /// Show them.
+    Ps {
+        /// As JSON instead of a table.
+        json: bool,
+    },
+    /// Stop some.
+    Stop(StopWish),
+}
+
+/// Which tasks to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopWish {
+    /// These: ids, beginnings of ids, or ARNs.
+    Tasks(Vec<String>),
+    /// All that bear the caller's tag.
+    Own,
+    /// All.
+    Everybodys,
 }
 
 /// How long the stand-in's tasks take to start.

@@ -22,7 +22,7 @@ pub const STARTED_BY: &str = "ecs-fargate-login";
 /// SSH user when none is named: the ancestor's, and in our image the container's own user.
 const DEFAULT_USER: &str = "root";
 /// Container when none is named: the ancestor's.
-const DEFAULT_CONTAINER: &str = "cli";
+pub(crate) const DEFAULT_CONTAINER: &str = "cli";
 /// Port of a task of the embedded stand-in: an ordinary user may not listen on 22.
 const LOCAL_PORT: u16 = 2222;
 /// Our own image answers some 20 to 60 s after RunTask; a large one may take minutes.
@@ -157,6 +157,8 @@ pub struct Given {
     pub my_ip: Option<std::net::IpAddr>,
     /// The time.
     pub now: jiff::Timestamp,
+    /// Time from SIGTERM to SIGKILL, where SIGTERM is Spot's notice.
+    pub stop_notice: Option<Duration>,
 }
 
 impl Plan {
@@ -269,6 +271,7 @@ fn grant(options: &Options, given: &Given, mode: HostKeyMode) -> Grant {
         idle_timeout: options.idle_timeout.filter(|idle| !idle.is_zero()),
         max_lifetime: options.max_lifetime.unwrap_or(limits::MAX_LIFETIME),
         reconnect_grace: options.reconnect_grace.unwrap_or(limits::RECONNECT_GRACE),
+        stop_notice: given.stop_notice,
         run: Some(given.run.clone()),
         ..Grant::new(given.identity.public_key().clone())
     }
@@ -300,6 +303,7 @@ mod tests {
             caller: Some("arn:aws:iam::000000000000:user/o'neil".to_owned()),
             my_ip: None,
             now: jiff::Timestamp::UNIX_EPOCH,
+            stop_notice: None,
         }
     }
 

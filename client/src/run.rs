@@ -5,10 +5,10 @@ use std::io::Write as _;
 
 use crate::aws::Aws;
 use crate::error::{EXIT_FAILURE, EXIT_USAGE};
-use crate::options::{GcOptions, Invocation, Options};
+use crate::options::{FleetOptions, GcOptions, Invocation, Options};
 use crate::signals::Stop;
 use crate::ui::Ui;
-use crate::{aws, cli, gc, local, login};
+use crate::{aws, cli, fleet, gc, local, login};
 
 /// Worker threads: one moves bytes while the other encrypts; more would only wait.
 const WORKER_THREADS: usize = 2;
@@ -57,6 +57,7 @@ async fn dispatch(invocation: Invocation) -> u8 {
     let (quiet, verbose) = match &invocation {
         Invocation::Login(options) => (options.quiet, options.verbose),
         Invocation::Gc(options) => (options.quiet, options.verbose),
+        Invocation::Fleet(options) => (options.quiet, options.verbose),
         Invocation::Local(_) => (false, 0),
     };
     log_to_stderr(verbose);
@@ -73,6 +74,7 @@ async fn dispatch(invocation: Invocation) -> u8 {
         Invocation::Login(options) if options.local.is_some() => Box::pin(login_locally(*options, &ui, &stop)).await,
         Invocation::Login(options) => Box::pin(log_in(*options, &ui, &stop)).await,
         Invocation::Gc(options) => Box::pin(collect(options, &ui, &stop)).await,
+        Invocation::Fleet(options) => Box::pin(muster(options, &ui, &stop)).await,
     }
 }
 
@@ -96,6 +98,18 @@ async fn collect(options: GcOptions, ui: &Ui, stop: &Stop) -> u8 {
     };
     match reach(&source, ui, stop).await {
         Ok(aws) => gc::run(options, &aws, ui, stop).await,
+        Err(code) => code,
+    }
+}
+
+async fn muster(options: FleetOptions, ui: &Ui, stop: &Stop) -> u8 {
+    let source = aws::config::Source {
+        profile: options.profile.clone(),
+        region: options.region.clone(),
+        endpoint_url: options.endpoint_url.clone(),
+    };
+    match reach(&source, ui, stop).await {
+        Ok(aws) => fleet::run(options, &aws, ui, stop).await,
         Err(code) => code,
     }
 }

@@ -25,6 +25,7 @@ use bytes::Bytes;
 use ssh_flow::FlowError;
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpoint::checkpoint;
 use crate::error::Advice;
 use crate::options::{EscapeChar, RemoteCommand, Tty};
 use crate::ssh::{Connection, SshError};
@@ -185,6 +186,7 @@ pub async fn run_on(
     };
     let (keyboard, changes) =
         Keyboard::open(terminal.filter(|_| pty), pty, request.escape).map_err(SessionError::Stdio)?;
+    checkpoint("after-raw-mode", &cancel).await;
     let input = Input::open(stdio.stdin).map_err(SessionError::Stdio)?;
     let id = (pty && !request.reconnect_grace.is_zero() && connection.is_to_our_init()).then(conversation::new_id);
     let (typed_tx, typed) = Typed::new(&keyboard, id.is_some());

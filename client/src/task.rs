@@ -1,5 +1,6 @@
 //! The task that we launched: it exists from a successful RunTask until [`Task::stop`], which consumes it.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable as _};
@@ -104,7 +105,7 @@ impl Task {
     /// The exact command that stops this task.
     #[must_use]
     pub fn stop_command(&self) -> String {
-        format!("aws ecs stop-task --region {} --cluster {} --task {}", self.region, self.cluster, self.arn)
+        stop_command(&self.region, &self.cluster, &self.arn)
     }
 
     /// Stops the task, within [`STOP_TIMEOUT`]. Does not wait for STOPPED, which lags the process by half a minute.
@@ -113,20 +114,39 @@ impl Task {
     /// [`StopError`] with the command that is left to the user.
     pub async fn stop(mut self, aws: &Aws, reason: &str) -> Result<(), StopError> {
         self.stopped = true;
-        let call = || stop_task(aws, &self.cluster, &self.arn, reason);
-        let stopping = call.retry(backoff().without_max_times()).when(ServiceError::is_transient);
-        let reason = match tokio::time::timeout(STOP_TIMEOUT, stopping).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no success within {} s", STOP_TIMEOUT.as_secs()),
-        };
-        Err(StopError { reason, command: self.stop_command() })
+        stop(aws, &self.cluster, &self.arn, reason).await
     }
 
     /// Gives the task up without stopping it; the caller has told the user.
     pub fn abandon(mut self) {
         self.stopped = true;
     }
+}
+
+/// Stops any task, within [`STOP_TIMEOUT`]: what may pass is waited for. Does not wait for STOPPED.
+///
+/// # Errors
+/// [`StopError`] with the command that is left to the user.
+pub async fn stop(aws: &Aws, cluster: &str, arn: &str, reason: &str) -> Result<(), StopError> {
+    let last = Mutex::new(None);
+    let call = || stop_task(aws, cluster, arn, reason);
+    let keep =
+        |error: &ServiceError, _: Duration| *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+    let stopping = call.retry(backoff().without_max_times()).when(ServiceError::is_transient).notify(keep);
+    let reason = match tokio::time::timeout(STOP_TIMEOUT, stopping).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => {
+            let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let seen = last.map(|error| format!(": {error}")).unwrap_or_default();
+            format!("no success within {} s{seen}", STOP_TIMEOUT.as_secs())
+        }
+    };
+    Err(StopError { reason, command: stop_command(&aws.region, cluster, arn) })
+}
+
+fn stop_command(region: &str, cluster: &str, arn: &str) -> String {
+    format!("aws ecs stop-task --region {region} --cluster {cluster} --task {arn}")
 }
 
 impl Drop for Task {

@@ -48,6 +48,30 @@ fn help_of_gc() {
 }
 
 #[test]
+fn help_of_ps() {
+    snapshot("help_of_ps", &seen(&["ps", "--help"], &[]));
+}
+
+#[test]
+fn help_of_stop() {
+    snapshot("help_of_stop", &seen(&["stop", "--help"], &[]));
+}
+
+#[test]
+fn wrong_usage_of_ps_and_stop() {
+    let told = [
+        seen(&["stop"], &[]),
+        seen(&["stop", "0123", "--all"], &[]),
+        seen(&["stop", "--everybody"], &[]),
+        seen(&["ps", "--spot"], &[]),
+        seen(&["ps", "-o", "yaml"], &[]),
+        seen(&["ps", "-cluster", "a", "--all-clusters"], &[]),
+        seen(&["-n", "x", "stop", "0123"], &[]),
+    ];
+    snapshot("wrong_usage_of_ps_and_stop", &told.join("\n"));
+}
+
+#[test]
 fn version() {
     let version = format!("fargate-login {}\n", env!("CARGO_PKG_VERSION"));
     for flag in ["--version", "-V"] {

@@ -9,6 +9,7 @@
 //! * `handover`: how the grant goes from `init` to `serve` without any environment that others could read.
 //! * [`serve`]: the role that listens and runs the SSH server until its lifetime ends.
 //! * [`lifetime`]: why and when the container ends, and with which code.
+//! * `notice`: the time that sessions have where the end from outside is announced, and how they are told.
 //! * `admission`, `connection`, `handler`: who may log in, one TCP connection, and what russh calls.
 //! * `resumable`: sessions that outlive their connection, and who may come back to them.
 //! * `openssh`: the same decisions where the image's `sshd` speaks SSH.
@@ -30,6 +31,7 @@ mod init;
 mod install;
 pub mod lifetime;
 pub mod log;
+mod notice;
 mod openssh;
 mod reaper;
 mod resumable;

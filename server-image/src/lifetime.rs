@@ -8,6 +8,8 @@ use fargate_contract::Grant;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::notice;
+
 /// How long each phase of the container's life may last.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -17,11 +19,18 @@ pub struct Limits {
     pub idle: Option<Duration>,
     /// Altogether.
     pub max: Duration,
+    /// After the notice of an end from outside, while somebody is logged in; `None` ends at once.
+    pub notice: Option<Duration>,
 }
 
 impl From<&Grant> for Limits {
     fn from(grant: &Grant) -> Self {
-        Self { login: grant.login_timeout, idle: grant.idle_timeout, max: grant.max_lifetime }
+        Self {
+            login: grant.login_timeout,
+            idle: grant.idle_timeout,
+            max: grant.max_lifetime,
+            notice: notice::time(grant),
+        }
     }
 }
 
@@ -40,6 +49,8 @@ pub enum Happening {
     Released,
     /// Such a session has ended because its client did not come back.
     GivenUp,
+    /// A signal asks the container to stop, and whoever is logged in may use the time until it is killed.
+    Noticed,
     /// A signal asks the container to stop.
     Told,
 }
@@ -133,12 +144,18 @@ struct Lifetime {
     started: Instant,
     /// Authenticated connections, and sessions that outlive theirs; `None` before the first.
     connections: Option<usize>,
+    /// When the time after a notice is over.
+    noticed_until: Option<Instant>,
 }
 
 impl Lifetime {
-    fn after(&mut self, happening: Happening) -> Option<Ending> {
+    fn after(&mut self, happening: Happening, now: Instant) -> Option<Ending> {
         match happening {
             Happening::Told => Some(Ending::Told),
+            Happening::Noticed => {
+                self.noticed_until = self.limits.notice.filter(|_| self.connections > Some(0)).map(|time| now + time);
+                self.noticed_until.is_none().then_some(Ending::Told)
+            }
             Happening::LoggedIn | Happening::Held => {
                 self.connections = Some(self.connections.unwrap_or(0) + 1);
                 None
@@ -158,7 +175,10 @@ impl Lifetime {
 
     /// What ends the container if nothing happens, and when.
     fn deadline(&self, last_activity: Instant) -> (Instant, Ending) {
-        let max = (self.started + self.limits.max, Ending::MaxLifetime);
+        let mut max = (self.started + self.limits.max, Ending::MaxLifetime);
+        if let Some(until) = self.noticed_until.filter(|until| *until < max.0) {
+            max = (until, Ending::Told);
+        }
         let other = match (self.connections, self.limits.idle) {
             (None, _) => (self.started + self.limits.login, Ending::NoLogin),
             (Some(_), Some(idle)) => (last_activity + idle, Ending::Idle),
@@ -170,7 +190,7 @@ impl Lifetime {
 
 /// Waits for the container's end. The sender's being gone counts as being told.
 pub async fn ending(limits: Limits, happenings: &mut mpsc::Receiver<Happening>, activity: &Activity) -> Ending {
-    let mut lifetime = Lifetime { limits, started: Instant::now(), connections: None };
+    let mut lifetime = Lifetime { limits, started: Instant::now(), connections: None, noticed_until: None };
     loop {
         let (deadline, reason) = lifetime.deadline(activity.last());
         let happening = tokio::select! {
@@ -180,10 +200,10 @@ pub async fn ending(limits: Limits, happenings: &mut mpsc::Receiver<Happening>, 
         match happening {
             Some(Happening::LoggedIn) => {
                 activity.touch();
-                lifetime.after(Happening::LoggedIn);
+                lifetime.after(Happening::LoggedIn, Instant::now());
             }
             Some(happening) => {
-                if let Some(ending) = lifetime.after(happening) {
+                if let Some(ending) = lifetime.after(happening, Instant::now()) {
                     return ending;
                 }
             }
@@ -200,8 +220,12 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { login: Duration::from_secs(60), idle: Some(Duration::from_secs(100)), max: Duration::from_secs(1000) };
+    const LIMITS: Limits = Limits {
+        login: Duration::from_secs(60),
+        idle: Some(Duration::from_secs(100)),
+        max: Duration::from_secs(1000),
+        notice: None,
+    };
 
     /// The ending under a script of happenings, and the second in which it came.
     async fn lived(limits: Limits, script: &[(u64, Option<Happening>)]) -> (Ending, u64) {
@@ -281,6 +305,29 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_told() {
         assert_eq!(lived(LIMITS, &[(3, Some(Happening::Told))]).await, (Ending::Told, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_notice_leaves_those_who_are_there_their_time() {
+        let limits = Limits { notice: Some(Duration::from_secs(20)), ..LIMITS };
+        let (login, noticed) = (Some(Happening::LoggedIn), Some(Happening::Noticed));
+        assert_eq!(lived(limits, &[(1, login), (5, noticed)]).await, (Ending::Told, 25));
+        let gone = Some(Happening::Disconnected);
+        assert_eq!(lived(limits, &[(1, login), (5, noticed), (7, gone)]).await, (Ending::Disconnected, 7));
+        let told = Some(Happening::Told);
+        assert_eq!(lived(limits, &[(1, login), (5, noticed), (8, told)]).await, (Ending::Told, 8), "somebody insists");
+        let short = Limits { max: Duration::from_secs(10), ..limits };
+        assert_eq!(lived(short, &[(1, login), (5, noticed)]).await, (Ending::MaxLifetime, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_notice_to_nobody_ends_it_at_once() {
+        let limits = Limits { notice: Some(Duration::from_secs(20)), ..LIMITS };
+        assert_eq!(lived(limits, &[(3, Some(Happening::Noticed))]).await, (Ending::Told, 3));
+        assert_eq!(
+            lived(LIMITS, &[(1, Some(Happening::LoggedIn)), (3, Some(Happening::Noticed))]).await,
+            (Ending::Told, 3)
+        );
     }
 
     #[test]

@@ -157,6 +157,11 @@ pub enum Event<'a> {
         /// Why, for the first of them.
         error: String,
     },
+    /// A signal announces the end, and whoever is logged in is told.
+    Notice {
+        /// How long sessions may go on.
+        seconds: u64,
+    },
     /// The container ends.
     Exit {
         /// Why.

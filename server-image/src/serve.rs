@@ -25,6 +25,7 @@ use crate::engine::{self, Engine, EngineError};
 use crate::environment::{self, Variables, files};
 use crate::lifetime::{Activity, Ending, Happening, Limits, ending};
 use crate::log::{Event, Log};
+use crate::notice::Notice;
 use crate::openssh::{self, Sshd};
 use crate::resumable::Resumables;
 use crate::{connection, handover, host_key, roles};
@@ -65,6 +66,8 @@ pub(crate) struct Server {
     pub(crate) happenings: mpsc::Sender<Happening>,
     /// Sessions that run.
     pub(crate) sessions: TaskTracker,
+    /// Given when sessions will have to end.
+    pub(crate) notice: Notice,
     /// Cancelled when sessions have to end.
     pub(crate) stopping: CancellationToken,
     /// Cancelled when connections have to end.
@@ -224,6 +227,7 @@ pub async fn serve(
         activity: Activity::new(),
         happenings: happenings.clone(),
         sessions: TaskTracker::new(),
+        notice: Notice::new(grant),
         stopping: CancellationToken::new(),
         closing: CancellationToken::new(),
         core_limit: container.core_limit,
@@ -241,9 +245,12 @@ pub async fn serve(
         sshd = Some(found);
     }
     tasks.spawn(accept(listener, Arc::clone(&server), sshd, tasks.clone()));
+    let noticing = Arc::clone(&server);
     let telling = tokio::spawn(async move {
         told.await;
-        let _ = happenings.send(Happening::Told).await;
+        // A client that is done stops the task at once: nobody is left to be given notice.
+        let has_time = !noticing.is_done() && noticing.notice.give(&noticing.log);
+        let _ = happenings.send(if has_time { Happening::Noticed } else { Happening::Told }).await;
     });
     files::write(&server.environment, container.owns_machine, &log);
     let ending = ending(limits, &mut happened, &server.activity).await;

@@ -167,6 +167,7 @@ async fn run_once(
             Outcome::Exited(error.code())
         }
     };
+    server.notice.take_back(&sender, has_terminal).await;
     let code = outcome.code();
     server.session_ended(code);
     server.log.write(&Event::SessionEnd { session, code, reason: outcome.to_string() });
@@ -193,7 +194,10 @@ async fn attend(
     // OpenSSH waits for both, too: without a terminal, a background process that holds standard output holds the session; with
     // one, the kernel hangs the terminal up when its leader ends.
     let ending = async { tokio::join!(process, outputs.pump(sender, &server.activity)) };
-    let asked = async { tokio::join!(resize(terminal, requests.size), deliver(group, requests.signals)) };
+    let asked = async {
+        let told = server.notice.tell(sender, has_terminal);
+        tokio::join!(resize(terminal, requests.size), deliver(group, requests.signals), told)
+    };
     let mut fed = Box::pin(stdin::feed(stdin, receiver, &server.activity));
     tokio::pin!(ending, asked);
     let mut input_ended = false;
@@ -245,7 +249,7 @@ fn outcome(exited: &OnceLock<Outcome>) -> Outcome {
 }
 
 /// One line of ours: on standard error, or on the terminal where the client has nothing else.
-async fn say(sender: &ChannelSender<Msg>, terminal: bool, line: &str) {
+pub(crate) async fn say(sender: &ChannelSender<Msg>, terminal: bool, line: &str) {
     // Nobody to say it to is no reason to stay.
     if terminal {
         let _ = sender.data(Bytes::from(format!("\r\n{line}\r\n"))).await;

@@ -1,6 +1,6 @@
 //! How tasks end, and that nothing is left of them.
 
-use e2e::docker;
+use e2e::{Terminal, docker};
 use serde_json::{Value, json};
 
 use super::{container, describe, register, run, run_to_its_end, shell, shell_with, world};
@@ -80,4 +80,43 @@ fn a_task_leaves_nothing_and_neither_does_the_stand_in() {
     let volumes =
         docker::lines(&["volume", "ls", "--quiet", "--filter", &format!("label=local-fargate.task={}", id(&second))]);
     assert_eq!(volumes, Vec::<String>::new());
+}
+
+#[test]
+fn a_command_that_runs_out_of_memory_is_told_by_its_status_and_nothing_is_left() {
+    let Some(mut world) = world() else { return };
+    if !docker::has(e2e::world::IMAGE) {
+        return;
+    }
+    let definition = include_str!("../../task-definitions/test-cli.json");
+    let mut definition: Value = serde_json::from_str(definition).expect("JSON");
+    definition["containerDefinitions"][0]["memory"] = 64.into();
+    world.call("ecs", "RegisterTaskDefinition", &definition).expect("registered");
+    let login = world.program().args(["-n", "test-cli", "-sg", "sg-1", "-sn", "subnet-1"]);
+    let done = login.args(["--", "tail", "/dev/zero"]).run();
+    // The kernel ends the largest process, and the init is the smallest.
+    assert_eq!(done.code, 137, "{}", done.stderr);
+    let task = world.stopped_task();
+    assert_eq!(task.exit_codes, [("cli".to_owned(), Some(137))], "the session's own");
+    let id = task.arn.rsplit('/').next().expect("an id").to_owned();
+    world.end();
+    assert_eq!(docker::containers(&id), Vec::<String>::new());
+}
+
+#[test]
+fn a_pid_1_that_is_killed_takes_the_session_along() {
+    let Some(world) = world() else { return };
+    if !docker::has(e2e::world::IMAGE) {
+        return;
+    }
+    let login = world.program().args(["-n", "test-cli", "-sg", "sg-1", "-sn", "subnet-1"]);
+    let mut terminal = Terminal::start(&login);
+    terminal.expect("$ ");
+    let id = world.task().arn.rsplit('/').next().expect("an id").to_owned();
+    let of_task = format!("label=local-fargate.task={id}");
+    let named = docker::lines(&["ps", "--quiet", "--filter", &of_task, "--filter", "label=local-fargate.container"]);
+    let _ = docker::lines(&["kill", "--signal", "KILL", &named[0]]);
+    assert_eq!(terminal.wait(), 255, "{}", terminal.screen());
+    assert!(terminal.is_restored());
+    assert_eq!(world.stopped_task().exit_codes, [("cli".to_owned(), Some(137))]);
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -129,11 +129,27 @@ impl Terminal {
             self.read(LOOK);
             if let Some(status) = self.child.try_wait().expect("a child") {
                 while self.read(Duration::ZERO) {}
-                use std::os::unix::process::ExitStatusExt as _;
-                // A process that has ended did so by exiting or by a signal.
-                return status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("an ended process");
+                return code(status);
             }
             assert!(began.elapsed() < PATIENCE, "the program does not end; the screen shows:\n{}", self.screen());
+        }
+    }
+
+    /// Closes the terminal, as a window that is closed: the kernel hangs up on who runs in it. Returns the program's exit status.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn close(mut self) -> i32 {
+        // Another one takes its place: nothing runs in that.
+        let (idle, _pts) = open().expect("a pseudo-terminal");
+        drop(std::mem::replace(&mut self.pty, idle));
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return code(status);
+            }
+            assert!(began.elapsed() < PATIENCE, "the program does not end");
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -158,6 +174,12 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    // A process that has ended did so by exiting or by a signal.
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("an ended process")
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {

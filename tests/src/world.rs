@@ -1,5 +1,6 @@
 //! A world of its own for every test: the stand-in on a port of its own, an empty home directory, no AWS configuration.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -149,6 +150,22 @@ impl World {
         assert!(waited.is_ok(), "it never came about: {:?}", self.stand_in().tasks());
     }
 
+    /// Waits until no process of a task is left that has ended: nobody tells us when the last one is gone, so we look.
+    ///
+    /// # Panics
+    /// When one stays.
+    pub fn wait_gone(&self, address: &str) {
+        let began = std::time::Instant::now();
+        loop {
+            let left = processes_at(address);
+            if left.is_empty() {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "left running: {left:?}");
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits until a task is RUNNING.
     ///
     /// # Panics
@@ -205,8 +222,9 @@ impl Drop for World {
 #[must_use]
 pub fn executable() -> PathBuf {
     let test = std::env::current_exe().expect("a running test has an executable");
-    let profile = test.ancestors().nth(2).expect("tests stand in target/<profile>/deps");
-    let program = profile.join("fargate-login");
+    // Tests stand in target/<profile>/deps, programs one above.
+    let mut places = test.ancestors().skip(1).take(2).map(|folder| folder.join("fargate-login"));
+    let program = places.find(|program| program.exists()).unwrap_or_else(|| PathBuf::from("fargate-login"));
     assert!(program.exists(), "{} is missing: run `cargo test --workspace`, which builds it", program.display());
     program
 }
@@ -218,10 +236,38 @@ pub fn executable() -> PathBuf {
 #[must_use]
 pub fn processes_below(directory: &Path) -> Vec<String> {
     let home = format!("HOME={}/", directory.display());
+    processes(|variable| variable.starts_with(home.as_bytes()))
+}
+
+/// Processes of the task with this address.
+///
+/// # Panics
+/// Without a process table.
+#[must_use]
+pub fn processes_at(address: &str) -> Vec<String> {
+    let address = format!("LOCAL_FARGATE_ADDRESS={address}");
+    processes(|variable| variable == address.as_bytes())
+}
+
+/// Processes of tasks with one of these addresses, or of clients with this home.
+///
+/// # Panics
+/// Without a process table.
+#[must_use]
+pub fn processes_of(addresses: &BTreeSet<String>, home: &Path) -> Vec<String> {
+    let home = format!("HOME={}", home.display());
+    processes(|variable| {
+        let text = String::from_utf8_lossy(variable);
+        text == home || text.strip_prefix("LOCAL_FARGATE_ADDRESS=").is_some_and(|address| addresses.contains(address))
+    })
+}
+
+/// Processes with a variable like this.
+fn processes(is_meant: impl Fn(&[u8]) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("a process table").flatten() {
         let environ = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environ.split(|byte| *byte == 0).any(|variable| variable.starts_with(home.as_bytes())) {
+        if environ.split(|byte| *byte == 0).any(&is_meant) {
             found.push(entry.path().display().to_string());
         }
     }

@@ -1,32 +1,10 @@
 //! The client is killed where a task exists: the init ends it by its own rules, within the limits of its grant.
 
+mod launch;
+mod matrix;
+
 use e2e::{Terminal, World};
 use nix::sys::signal::Signal;
-
-fn killed_at(checkpoint: &str, flags: &[&str]) {
-    let world = World::new();
-    let parked = world.login().args(flags).args(["--", "sleep", "1000"]).park_at(checkpoint);
-    parked.signal(Signal::SIGKILL);
-    assert_eq!(parked.wait().code, 137);
-    let task = world.stopped_task();
-    assert_eq!(task.stop_code.as_deref(), Some("EssentialContainerExited"), "{checkpoint}: {task:?}");
-    assert!(!world.calls().contains(&"ecs:StopTask".to_owned()), "nobody was left to stop it");
-}
-
-#[test]
-fn after_run_task_the_login_deadline_ends_it() {
-    killed_at("after-run-task", &["--login-timeout", "2s"]);
-}
-
-#[test]
-fn after_the_route_is_known_the_login_deadline_ends_it() {
-    killed_at("after-route", &["--login-timeout", "2s"]);
-}
-
-#[test]
-fn after_connect_the_closed_connection_ends_it() {
-    killed_at("after-connect", &["--login-timeout", "2s"]);
-}
 
 #[test]
 fn in_the_session_the_closed_connection_ends_it() {
@@ -59,6 +37,20 @@ fn without_a_reconnect_grace_a_session_with_a_terminal_ends_with_its_connection(
     nix::sys::signal::kill(terminal.pid(), Signal::SIGKILL).expect("the program runs");
     assert_eq!(terminal.wait(), 128 + Signal::SIGKILL as i32);
     assert_eq!(world.stopped_task().exit_codes, [("cli".to_owned(), Some(128 + Signal::SIGHUP as i32))]);
+}
+
+#[test]
+fn in_the_session_a_closed_terminal_stops_the_task() {
+    let world = World::new();
+    let mut terminal = Terminal::start(&world.login());
+    terminal.expect_prompt();
+    let address = world.task().address.expect("an address");
+    // The hangup may overtake the end of the input, or the other way round.
+    let code = terminal.close();
+    assert!([128 + Signal::SIGHUP as i32, 255].contains(&code), "{code}");
+    assert_eq!(world.calls().last().map(String::as_str), Some("ecs:StopTask"));
+    let _ = world.stopped_task();
+    world.wait_gone(&address);
 }
 
 #[test]

@@ -4,6 +4,8 @@ mod conformance;
 mod crash;
 mod errors;
 mod exec;
+mod faults;
+mod fleet;
 mod openssh;
 mod security_group;
 mod shell;

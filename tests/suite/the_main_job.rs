@@ -1,21 +1,7 @@
 //! The README's command: a shell on a container that did not exist, and nothing left behind.
 
+use e2e::world::processes_at;
 use e2e::{Terminal, World};
-
-/// Processes whose environment names this world's home or whose parent is the emulator would be seen by their address.
-fn processes_of(address: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").expect("a process table").flatten() {
-        let environ = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environ
-            .split(|byte| *byte == 0)
-            .any(|variable| variable == format!("LOCAL_FARGATE_ADDRESS={address}").as_bytes())
-        {
-            found.push(entry.path().display().to_string());
-        }
-    }
-    found
-}
 
 #[test]
 fn a_shell_opens_and_nothing_is_left() {
@@ -23,7 +9,7 @@ fn a_shell_opens_and_nothing_is_left() {
     let mut terminal = Terminal::start(&world.login());
     terminal.expect_prompt();
     let address = world.task().address.expect("the task has an address");
-    assert!(!processes_of(&address).is_empty(), "the task is real processes");
+    assert!(!processes_at(&address).is_empty(), "the task is real processes");
     terminal.send("echo $((40 + 2))\r");
     terminal.expect("42");
     terminal.send("exit\r");
@@ -31,7 +17,7 @@ fn a_shell_opens_and_nothing_is_left() {
     assert!(terminal.is_restored());
     let task = world.stopped_task();
     assert_eq!(task.exit_codes, [("cli".to_owned(), Some(0))]);
-    assert_eq!(processes_of(&address), Vec::<String>::new());
+    assert_eq!(processes_at(&address), Vec::<String>::new());
     assert!(std::net::TcpStream::connect((address.as_str(), 2222)).is_err(), "nothing listens any more");
 }
 

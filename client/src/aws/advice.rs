@@ -64,6 +64,7 @@ fn policy(action: &str) -> &'static str {
         "ec2:DescribeSecurityGroupRules" => "gc.json",
         "ecs:ListTaskDefinitions" => "any-image.json, or gc.json for `gc`,",
         "ecs:DeregisterTaskDefinition" => "gc.json",
+        "ecs:ListTasks" | "ecs:ListClusters" => "fleet.json",
         _ => "operator.json",
     }
 }

@@ -1,11 +1,16 @@
 //! `ecs:DescribeTaskDefinition`: a task definition as the service holds it, member by member, with its tags.
 
+use std::time::Duration;
+
 use aws_sdk_ecs::types::TaskDefinitionField;
 use serde_json::{Map, Value};
 
 use super::run_task::Tag;
 use super::verbatim::Answer;
 use super::{Aws, ServiceError};
+
+/// What ECS gives a container to stop in when its definition says nothing.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A registered task definition. `Debug` names it and shows nothing else: it holds values of environment variables.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -51,6 +56,17 @@ impl TaskDefinition {
     #[must_use]
     pub fn is_arm64(&self) -> bool {
         self.platform("cpuArchitecture") == Some("ARM64")
+    }
+
+    /// Time from SIGTERM to SIGKILL when a container is stopped; 30 s where it says nothing (ECS API reference,
+    /// ContainerDefinition).
+    #[must_use]
+    pub fn stop_timeout(&self, container: &str) -> Duration {
+        let containers = self.json.get("containerDefinitions").and_then(Value::as_array);
+        let own =
+            containers.into_iter().flatten().find(|known| known.get("name").and_then(Value::as_str) == Some(container));
+        let seconds = own.and_then(|own| own.get("stopTimeout")?.as_u64());
+        seconds.map_or(STOP_TIMEOUT, Duration::from_secs)
     }
 
     /// A member of `runtimePlatform`.
@@ -111,6 +127,14 @@ mod tests {
     use super::super::canned::answering;
     use super::*;
     use crate::error::Advice as _;
+
+    #[test]
+    fn the_time_to_stop_is_the_containers_own() {
+        let containers = json!([{"name": "cli", "stopTimeout": 120}, {"name": "sidecar"}]);
+        let json = Map::from_iter([("containerDefinitions".to_owned(), containers)]);
+        let definition = TaskDefinition { json, tags: Vec::new() };
+        assert_eq!(["cli", "sidecar", "absent"].map(|name| definition.stop_timeout(name).as_secs()), [120, 30, 30]);
+    }
 
     #[tokio::test]
     async fn members_that_nobody_knows_yet_are_kept() {

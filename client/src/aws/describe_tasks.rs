@@ -1,6 +1,8 @@
 //! `ecs:DescribeTasks`: where the task stands. Containers are found by name, attachments by type, details by name: order
 //! says nothing, and AWS adds containers of its own.
 
+pub mod fleet;
+
 use std::net::IpAddr;
 
 use aws_sdk_ecs::types::{Attachment, Container, Task};

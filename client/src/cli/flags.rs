@@ -1,5 +1,7 @@
 //! Every flag, as clap reads it. Nothing of this leaves `cli`: what leaves is an [`crate::options::Invocation`].
 
+mod fleet;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use super::ssh_option::{self, SshOption};
 use super::values::{self, Local, Variable};
 use super::{fargate_size, help, ingress_values};
 use crate::options::{Derive, EscapeChar, HostKeyMode, Latency, Launcher, TimingsFormat};
+pub(super) use fleet::{GcFlags, PsFlags, Reach, StopFlags};
 
 /// A shell, or one command, on a Fargate task that did not exist a minute ago
 #[derive(Debug, Parser)]
@@ -29,7 +32,11 @@ pub(super) enum Sub {
     Login(Box<Flags>),
     /// Serve a local stand-in for AWS until a signal
     Local(LocalFlags),
-    /// Take away what earlier runs left: rules that let them in, derived task definitions
+    /// Show the tasks that earlier logins have started and that still run
+    Ps(PsFlags),
+    /// Stop tasks that logins have started
+    Stop(StopFlags),
+    /// Take away what earlier runs left: tasks past their longest life, rules that let them in, derived task definitions
     Gc(GcFlags),
 }
 
@@ -227,48 +234,4 @@ pub(super) struct LocalFlags {
     /// Seed of everything that is drawn [default: drawn, and printed]
     #[arg(long, value_name = "NUMBER", value_parser = values::seed, help_heading = help::LOCAL)]
     pub(super) seed: Option<u64>,
-}
-
-/// The flags of `gc`.
-#[derive(Clone, Debug, Default, Args)]
-#[command(args_override_self = true)]
-pub(super) struct GcFlags {
-    /// Show what would be done, and change nothing
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = values::switch, help_heading = help::AWS)]
-    pub(super) dry_run: Option<bool>,
-    /// How old a rule has to be to go because its run has no task: one is added before the task is launched [default: 5m]
-    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = help::LIMITS)]
-    pub(super) older_than: Option<Duration>,
-    /// AWS profile [default: as for the AWS CLI]
-    #[arg(long, value_name = "NAME", value_parser = values::name, help_heading = help::AWS)]
-    pub(super) profile: Option<String>,
-    /// AWS region [default: as for the AWS CLI]
-    #[arg(long, value_name = "NAME", value_parser = values::name, help_heading = help::AWS)]
-    pub(super) region: Option<String>,
-    /// Endpoint for every AWS service
-    #[arg(long, value_name = "URL", value_parser = values::endpoint_url, help_heading = help::AWS)]
-    pub(super) endpoint_url: Option<String>,
-    /// Say nothing but errors
-    #[arg(short = 'q', long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = values::switch, overrides_with = "verbose", help_heading = help::OTHER)]
-    pub(super) quiet: Option<bool>,
-    /// Say more; -vv and -vvv still more
-    #[arg(short = 'v', long, action = clap::ArgAction::Count, overrides_with = "quiet", help_heading = help::OTHER)]
-    pub(super) verbose: u8,
-}
-
-impl GcFlags {
-    /// The same, as flags of a login, to be put over the other sources.
-    pub(super) fn into_flags(self) -> Flags {
-        Flags {
-            dry_run: self.dry_run,
-            profile: self.profile,
-            region: self.region,
-            endpoint_url: self.endpoint_url,
-            quiet: self.quiet,
-            verbose: self.verbose,
-            ..Flags::default()
-        }
-    }
 }

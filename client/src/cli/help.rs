@@ -24,14 +24,17 @@ const TEXT_COLUMN: usize = 36;
 const HEADING: Style = AnsiColor::Yellow.on_default().bold();
 const FLAG: Style = AnsiColor::Green.on_default();
 
-const USAGE: &str =
-    "fargate-login [FLAGS] [-- COMMAND [ARGUMENT]...]\nfargate-login local [FLAGS]\nfargate-login gc [FLAGS]";
+const USAGE: &str = "fargate-login [FLAGS] [-- COMMAND [ARGUMENT]...]\nfargate-login local|ps|stop|gc [FLAGS]";
 const LOCAL_USAGE: &str = "fargate-login local [FLAGS]";
 const GC_USAGE: &str = "fargate-login gc [FLAGS]";
+const PS_USAGE: &str = "fargate-login ps [FLAGS]";
+const STOP_USAGE: &str = "fargate-login stop TASK... [FLAGS]\nfargate-login stop --all [--everybody] [FLAGS]";
 
 const SUBCOMMANDS: &str = "login  run a task and log in to it: what happens without a subcommand
 local  serve a local stand-in for AWS until a signal
-gc     take away what earlier runs left: rules that let them in, derived task definitions";
+ps     show the tasks that earlier logins have started and that still run
+stop   stop some of them
+gc     take away what earlier runs left: forgotten tasks, rules that let them in, derived task definitions";
 
 const EXAMPLES: &str = "a shell            fargate-login -n bastion -sn subnet-0a1b2c -sg sg-0d1e2f
 one job            fargate-login -n app -sn subnet-0a1b2c -- bin/rails db:migrate
@@ -43,6 +46,10 @@ const LOCAL_EXAMPLES: &str = "on another port    fargate-login local --listen 12
 and from there     fargate-login --endpoint-url http://127.0.0.1:4600 -n test-cli -sn subnet-1";
 
 const GC_EXAMPLES: &str = "what would happen  fargate-login gc --dry-run";
+const PS_EXAMPLES: &str = "in one cluster     fargate-login ps -cluster tools
+for a program      fargate-login ps --all-clusters -o json";
+const STOP_EXAMPLES: &str = "one task           fargate-login stop 0123456789ab -cluster tools
+your own           fargate-login stop --all";
 
 const SOURCES: &str = "Every flag with a long name but --shell-command can also be set as FARGATE_LOGIN_NAME (as in
 FARGATE_LOGIN_SECURITY_GROUPS=sg-0d1e2f), or by that name in .fargate-login.toml, looked for upward from here, or in
@@ -65,18 +72,28 @@ pub(super) fn login(command: &Command) -> String {
 
 /// The screen of `local`.
 pub(super) fn local(command: &Command) -> String {
-    let mut text = format!("{}\n\n", command.get_about().map(ToString::to_string).unwrap_or_default());
-    section(&mut text, "Usage", LOCAL_USAGE);
-    section(&mut text, "Examples", LOCAL_EXAMPLES);
-    flags(&mut text, command);
-    text.trim_end().to_owned() + "\n"
+    small(command, LOCAL_USAGE, LOCAL_EXAMPLES)
 }
 
 /// The screen of `gc`.
 pub(super) fn gc(command: &Command) -> String {
+    small(command, GC_USAGE, GC_EXAMPLES)
+}
+
+/// The screen of `ps`.
+pub(super) fn ps(command: &Command) -> String {
+    small(command, PS_USAGE, PS_EXAMPLES)
+}
+
+/// The screen of `stop`.
+pub(super) fn stop(command: &Command) -> String {
+    small(command, STOP_USAGE, STOP_EXAMPLES)
+}
+
+fn small(command: &Command, usage: &str, examples: &str) -> String {
     let mut text = format!("{}\n\n", command.get_about().map(ToString::to_string).unwrap_or_default());
-    section(&mut text, "Usage", GC_USAGE);
-    section(&mut text, "Examples", GC_EXAMPLES);
+    section(&mut text, "Usage", usage);
+    section(&mut text, "Examples", examples);
     flags(&mut text, command);
     text.trim_end().to_owned() + "\n"
 }
@@ -181,6 +198,8 @@ mod tests {
             (&command, plain(&login(&command))),
             (of("local"), plain(&local(of("local")))),
             (of("gc"), plain(&gc(of("gc")))),
+            (of("ps"), plain(&ps(of("ps")))),
+            (of("stop"), plain(&stop(of("stop")))),
         ];
         for (command, screen) in screens {
             for arg in command.get_arguments().filter(|arg| !arg.is_hide_set() && !arg.is_positional()) {

@@ -8,12 +8,14 @@ use super::values::BadValue;
 use super::wrong::{Origin, UsageError};
 
 /// Words that may stand alone; `help` is clap's.
-const SUBCOMMANDS: [&str; 4] = ["login", "local", "gc", "help"];
+const SUBCOMMANDS: [&str; 6] = ["login", "local", "ps", "stop", "gc", "help"];
 /// Long name of the flag that everybody knows as `-o`.
 const SSH_OPTION: &str = "--ssh-option";
 /// Subcommands that do not log in.
 pub(super) const LOCAL: &str = "local";
 pub(super) const GC: &str = "gc";
+pub(super) const PS: &str = "ps";
+pub(super) const STOP: &str = "stop";
 
 /// An error of the command line.
 pub(super) fn of_command_line(error: &clap::Error, command: &Command) -> UsageError {
@@ -48,7 +50,8 @@ fn subcommand(error: &clap::Error) -> &'static str {
         Some(ContextValue::StyledStr(usage)) => usage.to_string(),
         _ => String::new(),
     };
-    if usage.contains(&format!(" {GC} ")) { GC } else { LOCAL }
+    let is_named = |name: &&str| usage.contains(&format!(" {name} "));
+    [GC, PS, STOP].into_iter().find(is_named).unwrap_or(LOCAL)
 }
 
 /// A token that is no flag and no subcommand here. clap takes values off flags, but leaves bare words whole.

@@ -206,6 +206,22 @@ pub(super) fn escape(text: &str) -> Parsed<EscapeChar> {
     }
 }
 
+/// What a list is printed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Text,
+    Json,
+}
+
+/// What to print a list as.
+pub(super) fn output(text: &str) -> Parsed<Output> {
+    match text {
+        "text" => Ok(Output::Text),
+        "json" => Ok(Output::Json),
+        _ => Err(BadValue::new("is not a format", "write `text` or `json`")),
+    }
+}
+
 /// When to derive a task definition.
 pub(super) fn derive(text: &str) -> Parsed<Derive> {
     match text {

@@ -80,6 +80,15 @@ pub(crate) enum UsageError {
     /// Both `--` and `--shell-command`.
     #[error("there are two commands: one in `--shell-command`, one after `--`")]
     TwoCommands,
+    /// `stop` alone.
+    #[error("no task is named")]
+    NothingToStop,
+    /// `stop` with tasks, and with `--all`.
+    #[error("tasks are named beside `--all` or `--everybody`")]
+    TasksAndAll,
+    /// Both `-cluster` and `--all-clusters`.
+    #[error("one cluster is named beside `--all-clusters`")]
+    ClusterAndAll,
     /// A bare word that is not a subcommand.
     #[error("`{word}` is not a subcommand")]
     UnknownSubcommand {
@@ -161,6 +170,12 @@ impl Advice for UsageError {
             Self::TwoCommands => {
                 "keep `--` for a program and its arguments, `--shell-command` for a shell line".to_owned()
             }
+            Self::NothingToStop => {
+                "write `fargate-login stop TASK...`, as `fargate-login ps` shows them, or `--all` for your own"
+                    .to_owned()
+            }
+            Self::ClusterAndAll => "leave one of the two out".to_owned(),
+            Self::TasksAndAll => "name tasks, or write `--all`, or `--all --everybody`".to_owned(),
             Self::UnknownSubcommand { word, nearest } => return subcommand_hints(word, nearest.as_deref()),
             Self::OnlyForLocal { flag } => format!("write `fargate-login local {flag} ...`"),
             Self::SecondSubcommand { word } => {

@@ -32,10 +32,7 @@ pub(super) async fn launch_admitted(run: &Run<'_>) -> u8 {
 
 async fn admitted(run: &Run<'_>, ingress: &Ingress, opening: &mut Opening) -> u8 {
     tell(run, ingress, opening);
-    tokio::select! {
-        () = checkpoint("after-authorize") => {}
-        () = run.stop.first.cancelled() => {}
-    }
+    checkpoint("after-authorize", &run.stop.first).await;
     if run.stop.first.is_cancelled() {
         return fail(&LoginError::Interrupted(run.stop.signal_name()), run.ui, run.stop);
     }

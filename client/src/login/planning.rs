@@ -7,12 +7,14 @@ use std::time::Duration;
 use fargate_contract::HostSeed;
 use rand::RngExt as _;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::LoginError;
 use crate::aws::describe_task_definition::describe_task_definition;
 use crate::aws::error::Fault;
 use crate::aws::get_caller_identity::get_caller_identity;
 use crate::aws::{Aws, ServiceError};
+use crate::checkpoint::checkpoint;
 use crate::derive::{Derived, reuse};
 use crate::error::EXIT_FAILURE;
 use crate::my_ip::{self, MyIpError};
@@ -23,6 +25,8 @@ use crate::ssh::identity::OneTimeKey;
 use crate::timings::{Owner, Timings};
 use crate::ui::Ui;
 
+/// Capacity provider whose tasks may be taken back.
+const SPOT: &str = "FARGATE_SPOT";
 /// The caller's name is worth this much waiting, and no more: it only labels the task.
 const CALLER_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -35,7 +39,13 @@ pub(super) struct Planned {
 }
 
 /// Makes the plan. A derived task definition is registered on the way unless it is there already, or this is a dry run.
-pub(super) async fn plan(mut options: Options, aws: &Aws, ui: &Ui, timings: &Timings) -> Result<Planned, LoginError> {
+pub(super) async fn plan(
+    mut options: Options,
+    aws: &Aws,
+    ui: &Ui,
+    timings: &Timings,
+    stop: &CancellationToken,
+) -> Result<Planned, LoginError> {
     if options.from.is_some() || options.like_service.is_some() {
         timings.begin("task definition", Owner::Aws);
     }
@@ -44,6 +54,7 @@ pub(super) async fn plan(mut options: Options, aws: &Aws, ui: &Ui, timings: &Tim
     let caller = if options.no_tags && !options.dry_run { None } else { caller(aws).await? };
     let my_ip = if options.allow_my_ip { Some(my_ip(&options, ui, timings).await?) } else { None };
     let (dry_run, tagged) = (options.dry_run, !options.no_tags);
+    let stop_notice = stop_notice(&options, &origin, aws, ui).await;
     let given = Given {
         run: uuid::Uuid::new_v4().to_string(),
         host_seed: HostSeed::new(rand::rng().random()),
@@ -51,6 +62,7 @@ pub(super) async fn plan(mut options: Options, aws: &Aws, ui: &Ui, timings: &Tim
         caller: caller.clone(),
         my_ip,
         now: jiff::Timestamp::now(),
+        stop_notice,
     };
     let mut plan = Plan::new(options, given)?;
     if let Origin::Derived(derived) = &origin {
@@ -61,10 +73,37 @@ pub(super) async fn plan(mut options: Options, aws: &Aws, ui: &Ui, timings: &Tim
         } else if !dry_run {
             ui.phase(&format!("RegisterTaskDefinition {}", derived.family()));
             plan.request.task_definition = reuse::register(aws, derived, tagged, caller.as_deref()).await?;
+            checkpoint("after-register", stop).await;
             ui.note(&told(derived, &plan.request.task_definition));
         }
     }
     Ok(Planned { plan, origin, caller })
+}
+
+/// How long the container has after Spot's notice, if the task may run there: as long as the task definition leaves it between
+/// SIGTERM and SIGKILL. A caller who may not read that has sessions end with the notice.
+async fn stop_notice(options: &Options, origin: &Origin, aws: &Aws, ui: &Ui) -> Option<Duration> {
+    if !plan::capacity_providers(options).iter().any(|known| known.capacity_provider == SPOT) {
+        return None;
+    }
+    let read;
+    let definition = match origin {
+        Origin::Found(definition) => definition,
+        Origin::Derived(derived) => &derived.original,
+        Origin::Named => {
+            let name = options.task_definition.as_deref().unwrap_or_default();
+            ui.phase(&format!("DescribeTaskDefinition {name}"));
+            match describe_task_definition(aws, name).await {
+                Ok(definition) => read = definition,
+                Err(error) => {
+                    ui.warn(&format!("{error}; if Spot takes the task back, the session ends without notice"));
+                    return None;
+                }
+            }
+            &read
+        }
+    };
+    Some(definition.stop_timeout(options.container.as_deref().unwrap_or(plan::DEFAULT_CONTAINER)))
 }
 
 /// What was registered, in one line that stays.

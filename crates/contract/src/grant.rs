@@ -27,11 +27,13 @@ pub const IDLE_TIMEOUT: &str = "_FARGATE_LOGIN_IDLE_TIMEOUT_MS";
 pub const MAX_LIFETIME: &str = "_FARGATE_LOGIN_MAX_LIFETIME_MS";
 /// Milliseconds that a session with a terminal is kept for its client after the connection was lost; 0 ends it at once.
 pub const RECONNECT_GRACE: &str = "_FARGATE_LOGIN_RECONNECT_GRACE_MS";
+/// Milliseconds from SIGTERM to SIGKILL, where SIGTERM is a notice: sessions may go on in that time. Absent: they end at once.
+pub const STOP_NOTICE: &str = "_FARGATE_LOGIN_STOP_NOTICE_MS";
 /// The run's name, for logs and tags; no secret.
 pub const RUN: &str = "_FARGATE_LOGIN_RUN";
 
 /// Every variable of the grant: what the init removes from the environment before anybody else sees it.
-pub const VARIABLES: [&str; 10] = [
+pub const VARIABLES: [&str; 11] = [
     AUTHORIZED_PUBLIC_KEY,
     HOST_SEED,
     PORT,
@@ -41,6 +43,7 @@ pub const VARIABLES: [&str; 10] = [
     IDLE_TIMEOUT,
     MAX_LIFETIME,
     RECONNECT_GRACE,
+    STOP_NOTICE,
     RUN,
 ];
 
@@ -74,6 +77,8 @@ pub struct Grant {
     pub max_lifetime: Duration,
     /// How long a session is kept for its client after the connection was lost; zero ends it at once.
     pub reconnect_grace: Duration,
+    /// Time from SIGTERM to SIGKILL, where SIGTERM is a notice; `None` ends sessions at once.
+    pub stop_notice: Option<Duration>,
     /// The run's name.
     pub run: Option<String>,
 }
@@ -111,6 +116,7 @@ impl Grant {
             idle_timeout: None,
             max_lifetime: limits::MAX_LIFETIME,
             reconnect_grace: limits::RECONNECT_GRACE,
+            stop_notice: None,
             run: None,
         }
     }
@@ -146,6 +152,9 @@ impl Grant {
         }
         if self.reconnect_grace != limits::RECONNECT_GRACE {
             env.push((RECONNECT_GRACE, self.reconnect_grace.as_millis().to_string()));
+        }
+        if let Some(notice) = self.stop_notice {
+            env.push((STOP_NOTICE, notice.as_millis().to_string()));
         }
         if let Some(run) = &self.run {
             env.push((RUN, run.clone()));
@@ -189,6 +198,7 @@ impl Grant {
             let number = text.parse().map_err(|_| bad(RECONNECT_GRACE, "a number of milliseconds"))?;
             grant.reconnect_grace = Duration::from_millis(number);
         }
+        grant.stop_notice = milliseconds(STOP_NOTICE)?;
         grant.run = lookup(RUN);
         Ok(grant)
     }
@@ -217,6 +227,7 @@ mod tests {
             idle_timeout: Some(Duration::from_secs(60)),
             max_lifetime: Duration::from_secs(90),
             reconnect_grace: Duration::ZERO,
+            stop_notice: Some(Duration::from_secs(120)),
             run: Some("r-1".to_owned()),
             ..Grant::new(key())
         };
@@ -250,6 +261,7 @@ mod tests {
             (IDLE_TIMEOUT, "-1"),
             (MAX_LIFETIME, "1h"),
             (RECONNECT_GRACE, "-1"),
+            (STOP_NOTICE, "2m"),
         ] {
             match read(&[(AUTHORIZED_PUBLIC_KEY, &key), (name, value)]) {
                 Err(GrantError::BadValue { name: told, .. }) => assert_eq!(told, name),

@@ -165,16 +165,19 @@ impl Driver {
     /// Spot's notice, if this task is one that gets it.
     async fn interruption(&self) {
         self.all_started().await;
-        let is_spot = |task: &Task| task.arn == self.arn && task.launch.provider.as_deref() == Some("FARGATE_SPOT");
-        let after = {
-            let mut world = self.shared.lock();
-            let notice =
-                |fault: &Fault| if let Fault::SpotInterruption { after } = fault { Some(*after) } else { None };
-            if world.tasks.iter().any(is_spot) { world.faults.take(notice) } else { None }
-        };
-        match after {
-            Some(after) => sleep(after).await,
-            None => std::future::pending().await,
+        let is_spot = |task: &mut Task| task.launch.provider.as_deref() == Some("FARGATE_SPOT");
+        if self.shared.update(&self.arn, is_spot) != Some(true) {
+            return std::future::pending().await;
+        }
+        let notice = |fault: &Fault| if let Fault::SpotInterruption { after } = fault { Some(*after) } else { None };
+        let mut changes = self.shared.changes();
+        loop {
+            let after = self.shared.lock().faults.take(notice);
+            if let Some(after) = after {
+                return sleep(after).await;
+            }
+            // The sender lives as long as `shared`.
+            let _ = changes.changed().await;
         }
     }
 }

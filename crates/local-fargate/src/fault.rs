@@ -35,6 +35,8 @@ pub enum Fault {
         /// How late.
         delay: Duration,
     },
+    /// Calls get no answer at all, as from behind a network that is gone. Those that wait stay without one when it is over.
+    NoAnswer,
     /// The caller lacks this permission, such as `ecs:RunTask`. `ecs:TagResource` refuses RunTask only when it sends tags, and
     /// `ec2:CreateTags` AuthorizeSecurityGroupIngress only when it does.
     AccessDenied {
@@ -72,9 +74,11 @@ pub enum Fault {
         /// Its exit code.
         exit_code: u8,
     },
-    /// Running tasks of FARGATE_SPOT are interrupted; others never are.
+    /// Running tasks of FARGATE_SPOT are interrupted; others never are. At the notice a task is RUNNING, meant to be STOPPED,
+    /// and its containers get SIGTERM; SIGKILL follows after their `stopTimeout` (ECS developer guide, "Fargate Spot termination
+    /// notices").
     SpotInterruption {
-        /// Time from RUNNING until the notice.
+        /// Time from RUNNING, or from this fault if it comes later, until the notice.
         after: Duration,
     },
     /// Another fault, so many times: calls for faults of calls, tasks for faults of tasks.

@@ -110,6 +110,7 @@ impl LocalFargate {
     /// Adds a fault to those it was started with.
     pub fn inject(&self, fault: Fault) {
         self.shared.lock().faults.push(fault);
+        self.shared.wake();
     }
 
     /// Every task, the stopped ones too.
