@@ -1,11 +1,9 @@
 //! Who may log in: exactly one key, burnt after the login that used it unless the grant says otherwise.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fargate_contract::{Connections, Grant, limits};
+use fargate_contract::{Connections, Grant};
 use russh::keys::{Algorithm, PublicKey};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Why a login is refused.
@@ -38,7 +36,6 @@ pub(crate) struct Admission {
     used: AtomicBool,
     /// Cancelled when nobody can log in any more.
     burnt: CancellationToken,
-    startups: Arc<Semaphore>,
 }
 
 impl Admission {
@@ -48,18 +45,12 @@ impl Admission {
             connections: grant.connections,
             used: AtomicBool::new(false),
             burnt: CancellationToken::new(),
-            startups: Arc::new(Semaphore::new(limits::MAX_STARTUPS)),
         }
     }
 
     /// The key that may log in.
     pub(crate) fn key(&self) -> &PublicKey {
         &self.key
-    }
-
-    /// A place among the unauthenticated connections; `None` when there are too many.
-    pub(crate) fn startup(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.startups).try_acquire_owned().ok()
     }
 
     /// Whether a key could log in now with a signature of this algorithm. An RSA key signs with SHA-2 (RFC 8332) or not at all.
@@ -121,14 +112,5 @@ mod tests {
         let key = HostSeed::new([1; 32]).public_key();
         let admission = Admission::new(&Grant { connections: Connections::Many, ..Grant::new(key.clone()) });
         assert_eq!((admission.admit(&key, || ()), admission.admit(&key, || ())), (Ok(()), Ok(())));
-    }
-
-    #[test]
-    fn startups_are_bounded_and_come_back() {
-        let admission = Admission::new(&Grant::new(HostSeed::new([1; 32]).public_key()));
-        let places: Vec<_> = std::iter::from_fn(|| admission.startup()).collect();
-        assert_eq!(places.len(), limits::MAX_STARTUPS);
-        drop(places);
-        assert!(admission.startup().is_some());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use russh::keys::PublicKey;
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, Pty, Sig};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use ssh_flow::{ChannelReceiver, ChannelSender, Link, split};
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +16,7 @@ use crate::connection::Endpoints;
 use crate::environment::client_may_set;
 use crate::host_key::fingerprint;
 use crate::lifetime::Happening;
-use crate::log::Event;
+use crate::log::{Event, name_of_account};
 use crate::serve::Server;
 use crate::session::{self, Controls, Origin, Program, TerminalRequest, WindowSize, signals};
 
@@ -26,6 +26,9 @@ const CLIENT_VARIABLES_BYTES: usize = 64 * 1024;
 
 /// Sessions that one connection may have at once, as `MaxSessions` of OpenSSH bounds them; a multiplexing client opens many.
 const SESSIONS: usize = 64;
+
+/// Sessions that all connections may have at once, those included whose channel is closed while their process is being ended.
+const ALL_SESSIONS: usize = 4 * SESSIONS;
 
 /// A session channel: what was asked for so far, then how to reach what runs.
 enum SessionChannel {
@@ -58,7 +61,7 @@ impl Handler {
     fn refuse(&self, user: &str, key: Option<&PublicKey>, refusal: Refusal) -> Auth {
         self.server.log.write(&Event::AuthRefused {
             peer: self.ends.peer,
-            user,
+            user: name_of_account(user),
             fingerprint: key.map(fingerprint),
             reason: refusal.reason(),
         });
@@ -163,8 +166,8 @@ impl russh::server::Handler for Handler {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        if self.channels.len() >= SESSIONS {
-            reply.reject(russh::ChannelOpenFailure::ResourceShortage).await;
+        if self.channels.len() >= SESSIONS || self.server.sessions.len() >= ALL_SESSIONS {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
         let id = channel.id();
@@ -173,6 +176,44 @@ impl russh::server::Handler for Handler {
         self.channels.insert(id, SessionChannel::Asking(Box::new(asked)));
         reply.accept().await;
         Ok(())
+    }
+
+    // Nothing of these is granted. russh would answer a dropped `reply` in the same way, but says so nowhere in its tests.
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _host_to_connect: &str,
+        _port_to_connect: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        _channel: Channel<Msg>,
+        _socket_path: &str,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn x11_request(
+        &mut self,
+        channel: ChannelId,
+        _single_connection: bool,
+        _x11_auth_protocol: &str,
+        _x11_auth_cookie: &str,
+        _x11_screen_number: u32,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_failure(channel)
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Self::Error> {

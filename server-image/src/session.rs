@@ -121,7 +121,7 @@ pub(crate) async fn run(
         };
         environment::of_session(&server.environment, &login)
     };
-    let outcome = match child::spawn(&user, program, terminal, environment, server.core_limit) {
+    let outcome = match child::spawn(&user, program, terminal, environment, server.core_limit, &server.spawner) {
         Ok(spawned) => attend(spawned, &server, &sender, receiver, requests).await,
         Err(error) => {
             say(&sender, false, &format!("fargate-login: {error}")).await;

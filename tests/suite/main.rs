@@ -5,6 +5,8 @@ mod crash;
 mod errors;
 mod exec;
 mod openssh;
+mod secrets;
 mod shell;
 mod signals;
+mod ssh_audit;
 mod the_main_job;

@@ -5,9 +5,11 @@
 //! * [`host_seed`]: the [`HostSeed`] from which a pinned, one-time host key is derived at both ends.
 //! * [`limits`]: numbers of AWS and of our own, each with its reason.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod grant;
 pub mod host_seed;
 pub mod limits;
 
-pub use grant::{Connections, Grant, GrantError};
+pub use grant::{Connections, Grant, GrantError, KeyExchange};
 pub use host_seed::HostSeed;
