@@ -24,6 +24,11 @@ image-openssh *arguments:
 test crate:
     cargo test -p {{crate}}
 
+# One fuzz target (`cargo fuzz list` in fuzz/) for some seconds; needs cargo-fuzz
+fuzz target seconds="600":
+    mkdir -p fuzz/corpus/{{target}}
+    cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run {{target}} corpus/{{target}} seeds/{{target}} -- -max_total_time={{seconds}}
+
 # Everything, as CI has it
 ci:
     bash .ci/run

@@ -61,11 +61,6 @@ fn count_told(count: usize, what: &str, done: &str, options: &GcOptions, ui: &Ui
     let would = if options.dry_run { "would be " } else { "" };
     ui.note(&format!("{count} {what}{} {would}{done}", if count == 1 { "" } else { "s" }));
 }
-    }
-    let (Ok(count) | Err(count)) = tasks;
-    told(count, "task", "stopped");
-    if swept.is_ok() && tasks.is_ok() { 0 } else { EXIT_FAILURE }
-}
 
 async fn sweep(options: &GcOptions, aws: &Aws, ui: &Ui) -> Result<usize, ServiceError> {
     ui.phase("ListTaskDefinitions");

@@ -6,7 +6,7 @@ pub mod show;
 
 use std::time::Duration;
 
-use fargate_contract::{Grant, HostSeed, limits};
+use fargate_contract::{Grant, HostSeed, KeyExchange, limits};
 
 use self::ingress::{Ingress, IngressError};
 use self::overrides::{capacity_providers, overrides};
@@ -266,6 +266,8 @@ fn grant(options: &Options, given: &Given, mode: HostKeyMode) -> Grant {
     Grant {
         // A foreign sshd has its own host key: the seed would be a secret sent for nothing.
         host_seed: (mode == HostKeyMode::Pinned).then(|| given.host_seed.clone()),
+        // Nobody has this key but our own client; and what a foreign sshd offers is its own affair.
+        key_exchange: if mode == HostKeyMode::AcceptNew { KeyExchange::Any } else { KeyExchange::PostQuantum },
         port: options.port.unwrap_or(default_port),
         login_timeout: options.login_timeout.unwrap_or(limits::LOGIN_TIMEOUT),
         idle_timeout: options.idle_timeout.filter(|idle| !idle.is_zero()),

@@ -170,4 +170,9 @@ fn forbid_core_dumps() {
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
         tracing::warn!(%error, "core dumps could not be turned off");
     }
+    // A machine's own handler of cores may take them whatever the limit; and no other process of this user may look into us.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        tracing::warn!(%error, "core dumps could not be turned off");
+    }
 }

@@ -143,9 +143,11 @@ async fn handshake<S>(stream: S, settings: &Settings) -> Result<Connection, SshE
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (stream, link) = Link::wrap(stream);
+    let (mut stream, link) = Link::wrap(stream);
+    // A transport that breaks here breaks again below, where it is told.
+    let server = stream.identification().await.ok().flatten();
     let (handler, ended_rx) = ClientHandler::new(settings.host_key.clone());
-    let connected = client::connect_stream(Arc::new(config(settings)), stream, handler).await;
+    let connected = client::connect_stream(Arc::new(config(settings, server.as_deref())), stream, handler).await;
     let handle = match connected {
         Ok(handle) => handle,
         // What the server said when it left tells more than that it left.
@@ -162,11 +164,11 @@ where
     }
 }
 
-fn config(settings: &Settings) -> client::Config {
+fn config(settings: &Settings, server: Option<&str>) -> client::Config {
     let count = settings.server_alive_count_max.max(1);
     client::Config {
         client_id: SshId::Standard(Cow::Owned(ssh_flow::software_id(SOFTWARE))),
-        preferred: preferred(&settings.host_key),
+        preferred: preferred(&settings.host_key, server),
         window_size: ssh_flow::WINDOW_SIZE,
         maximum_packet_size: ssh_flow::MAXIMUM_PACKET_SIZE,
         channel_buffer_size: ssh_flow::CHANNEL_BUFFER_SIZE,
@@ -184,9 +186,16 @@ fn keepalive_interval(interval: Duration, count: usize) -> Option<Duration> {
     (!interval.is_zero()).then(|| interval.saturating_mul(count) / (count + 1))
 }
 
-/// Our own init offers exactly what we ask for. A foreign `sshd` may have other host keys and, when it is old, only AES-CTR.
-fn preferred(host_key: &HostKey) -> Preferred {
-    let own = ssh_flow::preferred();
+/// Our own init offers exactly what we ask for. A foreign `sshd` may have other host keys and, when it is old, only AES-CTR; and an
+/// OpenSSH before 9.9, ours or foreign, no post-quantum key exchange that we have.
+fn preferred(host_key: &HostKey, server: Option<&str>) -> Preferred {
+    let is_openssh = server.is_some_and(|server| server.starts_with("SSH-2.0-OpenSSH_"));
+    let needs_classical = match host_key {
+        HostKey::Pinned(_) => server.is_some_and(ssh_flow::lacks_post_quantum),
+        // Whatever else it is, it may be old.
+        HostKey::AcceptNew => !is_openssh || server.is_some_and(ssh_flow::lacks_post_quantum),
+    };
+    let own = if needs_classical { ssh_flow::preferred() } else { ssh_flow::post_quantum(ssh_flow::preferred()) };
     match host_key {
         HostKey::Pinned(key) => Preferred { key: Cow::Owned(vec![key.algorithm()]), ..own },
         HostKey::AcceptNew => {

@@ -1,11 +1,9 @@
 //! Who may log in: exactly one key, burnt after the login that used it unless the grant says otherwise.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use fargate_contract::{Connections, Grant, limits};
+use fargate_contract::{Connections, Grant};
 use russh::keys::{Algorithm, PublicKey};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Why a login is refused.
@@ -49,7 +47,6 @@ pub(crate) struct Admission {
     resumable: AtomicUsize,
     /// Cancelled when nobody can log in any more.
     burnt: CancellationToken,
-    startups: Arc<Semaphore>,
 }
 
 impl Admission {
@@ -60,18 +57,12 @@ impl Admission {
             used: AtomicBool::new(false),
             resumable: AtomicUsize::new(0),
             burnt: CancellationToken::new(),
-            startups: Arc::new(Semaphore::new(limits::MAX_STARTUPS)),
         }
     }
 
     /// The key that may log in.
     pub(crate) fn key(&self) -> &PublicKey {
         &self.key
-    }
-
-    /// A place among the unauthenticated connections; `None` when there are too many.
-    pub(crate) fn startup(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.startups).try_acquire_owned().ok()
     }
 
     /// Whether a key could log in now with a signature of this algorithm. An RSA key signs with SHA-2 (RFC 8332) or not at all.
@@ -191,14 +182,5 @@ mod tests {
         assert_eq!((admit(), admit()), (Ok(Entry::Full), Ok(Entry::Full)));
         admission.burn();
         assert!(!admission.burnt.is_cancelled());
-    }
-
-    #[test]
-    fn startups_are_bounded_and_come_back() {
-        let admission = Admission::new(&Grant::new(HostSeed::new([1; 32]).public_key()));
-        let places: Vec<_> = std::iter::from_fn(|| admission.startup()).collect();
-        assert_eq!(places.len(), limits::MAX_STARTUPS);
-        drop(places);
-        assert!(admission.startup().is_some());
     }
 }

@@ -9,7 +9,7 @@ use russh::Disconnect;
 use russh::server::{RunningSession, run_stream};
 use ssh_flow::Link;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -17,9 +17,13 @@ use crate::handler::Handler;
 use crate::lifetime::Happening;
 use crate::log::Event;
 use crate::serve::Server;
+use crate::startups::Place;
 
 /// Time in which a client leaves once all its sessions have ended, and again to take our goodbye.
 pub(crate) const GOODBYE: Duration = Duration::from_millis(500);
+
+/// Why a connection lost its [`Place`].
+pub(crate) const GAVE_WAY: &str = "too many have not authenticated yet: it waited longest";
 
 /// Addresses of a connection's two ends.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +77,7 @@ enum Startup {
 
 /// Serves one connection to its end. `place` is given back once it is authenticated, or, where that gives it nothing but a
 /// session of an earlier connection, once it has that.
-pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Server>, place: OwnedSemaphorePermit) {
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Server>, place: Place) {
     server.log.write(&Event::Accept { peer });
     let Ok((stream, socket)) = prepare(stream) else {
         server.log.write(&Event::Dropped { peer, reason: "its socket failed" });
@@ -81,7 +85,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Serve
     };
     let local = stream.local_addr().unwrap_or(peer);
     let (told, tie) = Tie::new();
-    match startup(stream, Endpoints { peer, local }, &server, tie.clone()).await {
+    match startup(stream, Endpoints { peer, local }, &server, tie.clone(), &place).await {
         Startup::Dropped(reason) => {
             server.log.write(&Event::Dropped { peer, reason });
             // Ends russh's task too, wherever it is: it holds the other end of this socket.
@@ -107,7 +111,7 @@ fn prepare(stream: TcpStream) -> std::io::Result<(TcpStream, std::net::TcpStream
     Ok((TcpStream::from_std(socket.try_clone()?)?, socket))
 }
 
-async fn startup(stream: TcpStream, ends: Endpoints, server: &Arc<Server>, tie: Tie) -> Startup {
+async fn startup(stream: TcpStream, ends: Endpoints, server: &Arc<Server>, tie: Tie, place: &Place) -> Startup {
     let authenticated = CancellationToken::new();
     let (stream, link) = Link::wrap(stream);
     let handler = Handler::new(Arc::clone(server), ends, link, tie, authenticated.clone());
@@ -125,6 +129,7 @@ async fn startup(stream: TcpStream, ends: Endpoints, server: &Arc<Server>, tie: 
         biased;
         outcome = attempt => outcome,
         () = sleep(LOGIN_GRACE) => Startup::Dropped("it did not authenticate in time"),
+        () = place.lost() => Startup::Dropped(GAVE_WAY),
         () = server.closing.cancelled() => Startup::Dropped("the container ends"),
         () = server.admission.burnt() => Startup::Dropped("the key was used already"),
     }

@@ -8,7 +8,7 @@ use fargate_contract::{ResumeId, ResumeRequest, resume};
 
 use russh::keys::PublicKey;
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, Disconnect, Pty, Sig};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
 use ssh_flow::{ChannelReceiver, ChannelSender, Link, split};
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +18,7 @@ use crate::connection::{Endpoints, Tie};
 use crate::environment::client_may_set;
 use crate::host_key::fingerprint;
 use crate::lifetime::Happening;
-use crate::log::Event;
+use crate::log::{Event, name_of_account};
 use crate::resumable::{Attachment, Place, Resumables};
 use crate::serve::Server;
 use crate::session::{self, Controls, Origin, Program, TerminalRequest, WindowSize, signals};
@@ -29,6 +29,9 @@ const CLIENT_VARIABLES_BYTES: usize = 64 * 1024;
 
 /// Sessions that one connection may have at once, as `MaxSessions` of OpenSSH bounds them; a multiplexing client opens many.
 const SESSIONS: usize = 64;
+
+/// Sessions that all connections may have at once, those included whose channel is closed while their process is being ended.
+const ALL_SESSIONS: usize = 4 * SESSIONS;
 
 /// A session channel: what was asked for so far, then how to reach what runs.
 enum SessionChannel {
@@ -77,7 +80,7 @@ impl Handler {
     fn refuse(&self, user: &str, key: Option<&PublicKey>, refusal: Refusal) -> Auth {
         self.server.log.write(&Event::AuthRefused {
             peer: self.ends.peer,
-            user,
+            user: name_of_account(user),
             fingerprint: key.map(fingerprint),
             reason: refusal.reason(),
         });
@@ -236,8 +239,8 @@ impl russh::server::Handler for Handler {
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
         let most = if self.user.is_some() { SESSIONS } else { 1 };
-        if self.channels.len() >= most {
-            reply.reject(russh::ChannelOpenFailure::ResourceShortage).await;
+        if self.channels.len() >= most || self.server.sessions.len() >= ALL_SESSIONS {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
         let id = channel.id();
@@ -246,6 +249,44 @@ impl russh::server::Handler for Handler {
         self.channels.insert(id, SessionChannel::Asking(Box::new(asked)));
         reply.accept().await;
         Ok(())
+    }
+
+    // Nothing of these is granted. russh would answer a dropped `reply` in the same way, but says so nowhere in its tests.
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _host_to_connect: &str,
+        _port_to_connect: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        _channel: Channel<Msg>,
+        _socket_path: &str,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn x11_request(
+        &mut self,
+        channel: ChannelId,
+        _single_connection: bool,
+        _x11_auth_protocol: &str,
+        _x11_auth_cookie: &str,
+        _x11_screen_number: u32,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_failure(channel)
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Self::Error> {

@@ -10,7 +10,7 @@ pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
 /// Takes the grant's variables out of the process's environment, so that nobody can read them there afterwards.
 pub(crate) fn take() -> Zeroizing<Vec<u8>> {
-    sys::take_variables(&VARIABLES)
+    sys::take_variables(&VARIABLES, MAX_BYTES)
 }
 
 /// Reads the grant from the records.

@@ -70,7 +70,7 @@ impl Init {
         let serve = Pid::from_raw(child.id().cast_signed());
         if let Some(mut stdin) = child.stdin.take() {
             // No more than `serve` reads, lest we wait for it here. A server that died before is reaped below, with its own code.
-            let _ = stdin.write_all(&grant[..grant.len().min(handover::MAX_BYTES)]);
+            let _ = stdin.write_all(grant);
         }
         Ok(Self { serve, signals, parent })
     }

@@ -10,11 +10,13 @@
 //! * [`serve`]: the role that listens and runs the SSH server until its lifetime ends.
 //! * [`lifetime`]: why and when the container ends, and with which code.
 //! * `notice`: the time that sessions have where the end from outside is announced, and how they are told.
-//! * `admission`, `connection`, `handler`: who may log in, one TCP connection, and what russh calls.
+//! * `admission`, `startups`, `connection`, `handler`: who may log in, who may wait for it, one TCP connection, and what russh
+//!   calls.
 //! * `resumable`: sessions that outlive their connection, and who may come back to them.
 //! * `openssh`: the same decisions where the image's `sshd` speaks SSH.
 //! * [`accounts`]: login names, `/etc/passwd` and `/etc/group`.
 //! * `session`: one shell or command, with or without a terminal.
+//! * [`spawner`]: the thread that starts processes with the container's rights, which the rest of `serve` has given up.
 //! * [`environment`]: what a session sees of the container's environment, and where it is written for other logins.
 //! * [`log`]: one line of JSON for each event.
 //! * `sys`: the only unsafe code.
@@ -24,6 +26,8 @@ mod admission;
 mod connection;
 pub mod engine;
 pub mod environment;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handler;
 mod handover;
 mod host_key;
@@ -38,6 +42,8 @@ mod resumable;
 pub mod roles;
 pub mod serve;
 mod session;
+pub mod spawner;
+mod startups;
 mod sys;
 
 pub use roles::run;

@@ -1,11 +1,17 @@
 //! The log: one line of JSON for each event, for people and for CloudWatch alike. Lengths and names, never payload or secrets.
 
+mod quota;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::Serialize;
+
+use quota::Quota;
+pub use quota::{Withheld, name_of_account};
 
 /// What is worth a line.
 #[derive(Debug, Serialize)]
@@ -127,7 +133,12 @@ pub enum Event<'a> {
         peer: SocketAddr,
         /// Its words.
         message: &'a str,
+        /// Whether the connection is a user's.
+        #[serde(skip)]
+        authenticated: bool,
     },
+    /// Strangers caused more lines than are written: how many of each kind were left out since the last such line.
+    Withheld(Withheld),
     /// The idle limit cannot be kept by this engine.
     NoIdleLimit {
         /// Why.
@@ -175,7 +186,12 @@ pub enum Event<'a> {
 #[derive(Clone)]
 pub struct Log {
     run: Option<Arc<str>>,
-    out: Arc<Mutex<Box<dyn Write + Send>>>,
+    out: Arc<Mutex<Out>>,
+}
+
+struct Out {
+    stream: Box<dyn Write + Send>,
+    quota: Quota,
 }
 
 #[derive(Serialize)]
@@ -197,16 +213,30 @@ impl Log {
     /// A log elsewhere.
     #[must_use]
     pub fn new(run: Option<&str>, out: Box<dyn Write + Send>) -> Self {
+        let out = Out { stream: out, quota: Quota::new(Instant::now()) };
         Self { run: run.map(Arc::from), out: Arc::new(Mutex::new(out)) }
     }
 
-    /// Writes one line. A log that nobody can take must not stop a session, so failures are dropped.
+    /// Writes one line; of what strangers cause, no more than a few. A log that nobody can take must not stop a session, so
+    /// failures are dropped.
     pub fn write(&self, event: &Event<'_>) {
-        let line = Line { time: format!("{:.3}", Timestamp::now()), run: self.run.as_deref(), event };
-        let Ok(mut text) = serde_json::to_vec(&line) else { return };
-        text.push(b'\n');
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = out.write_all(&text).and_then(|()| out.flush());
+        if !out.quota.admits(event, Instant::now()) {
+            return;
+        }
+        let mut text = Vec::new();
+        if let Some(withheld) = out.quota.withheld() {
+            self.append(&mut text, &Event::Withheld(withheld));
+        }
+        self.append(&mut text, event);
+        let _ = out.stream.write_all(&text).and_then(|()| out.stream.flush());
+    }
+
+    fn append(&self, text: &mut Vec<u8>, event: &Event<'_>) {
+        let line = Line { time: format!("{:.3}", Timestamp::now()), run: self.run.as_deref(), event };
+        let Ok(line) = serde_json::to_vec(&line) else { return };
+        text.extend(line);
+        text.push(b'\n');
     }
 }
 

@@ -50,29 +50,42 @@ impl Notice {
         true
     }
 
-    /// Tells a session when the notice is given: with a line, and on a terminal with its title. Never returns.
+    /// Tells a session that ends with its channel when the notice is given: with a line, and on a terminal with its title. Never
+    /// returns.
     pub(crate) async fn tell(&self, sender: &ChannelSender<Msg>, has_terminal: bool) {
-        self.given.cancelled().await;
-        let time = in_words(self.time.unwrap_or_default());
+        let (title, line) = self.given().await;
         if has_terminal {
-            let title = format!("{}ends in {time}{}", TITLE.0, TITLE.1);
             // Nobody to show it to is no reason to stop.
             let _ = sender.data(Bytes::from(title)).await;
         }
-        say(
-            sender,
-            has_terminal,
-            &format!("fargate-login: the container is being stopped; this session ends in {time}"),
-        )
-        .await;
+        say(sender, has_terminal, &line).await;
         std::future::pending().await
+    }
+
+    /// Waits for the notice, and answers what a terminal shows of it: the title, and the line.
+    pub(crate) async fn shown(&self) -> String {
+        let (title, line) = self.given().await;
+        format!("{title}{line}\r\n")
     }
 
     /// Gives a terminal its title back, if it was told.
     pub(crate) async fn take_back(&self, sender: &ChannelSender<Msg>, has_terminal: bool) {
-        if has_terminal && self.given.is_cancelled() {
-            let _ = sender.data(Bytes::from_static(TITLE_BACK.as_bytes())).await;
+        if let Some(back) = self.shown_back().filter(|_| has_terminal) {
+            let _ = sender.data(Bytes::from_static(back.as_bytes())).await;
         }
+    }
+
+    /// What gives a terminal its title back, if it was told.
+    pub(crate) fn shown_back(&self) -> Option<&'static str> {
+        self.given.is_cancelled().then_some(TITLE_BACK)
+    }
+
+    /// Waits for the notice, and answers its title and its line.
+    async fn given(&self) -> (String, String) {
+        self.given.cancelled().await;
+        let time = in_words(self.time.unwrap_or_default());
+        let title = format!("{}ends in {time}{}", TITLE.0, TITLE.1);
+        (title, format!("fargate-login: the container is being stopped; this session ends in {time}"))
     }
 }
 

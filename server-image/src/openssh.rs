@@ -16,6 +16,8 @@ pub(crate) mod attendant;
 pub(crate) mod connection;
 mod desk;
 mod directory;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod line;
 mod sshd;
 mod wire;

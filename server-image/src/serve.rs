@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fargate_contract::{Grant, limits};
+use fargate_contract::{Grant, KeyExchange, limits};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use russh::keys::{Algorithm, HashAlg, PrivateKey};
@@ -28,6 +28,8 @@ use crate::log::{Event, Log};
 use crate::notice::Notice;
 use crate::openssh::{self, Sshd};
 use crate::resumable::Resumables;
+use crate::spawner::Spawner;
+use crate::startups::Startups;
 use crate::{connection, handover, host_key, roles};
 
 /// Silence after which the peer is asked for a sign of life, and how often it may owe one. Behind NATs and load balancers
@@ -60,6 +62,7 @@ pub(crate) struct Server {
     pub(crate) log: Log,
     pub(crate) config: Arc<Config>,
     pub(crate) admission: Admission,
+    pub(crate) startups: Startups,
     /// The container's, less the grant.
     pub(crate) environment: Variables,
     pub(crate) activity: Activity,
@@ -78,6 +81,7 @@ pub(crate) struct Server {
     pub(crate) reconnect_grace: Duration,
     /// Sessions that their client may ask for again.
     pub(crate) resumables: Resumables,
+    pub(crate) spawner: Spawner,
     sessions_so_far: Mutex<SoFar>,
 }
 
@@ -117,6 +121,8 @@ impl Server {
 
 /// Runs the role to its end. `container`: files below `/etc` are ours to write. `self_args`: as in [`roles::run`].
 pub(crate) fn run(container: bool, self_args: &[&str]) -> ExitCode {
+    // Before we give anything up.
+    let spawner = Spawner::start();
     let core_limit = harden();
     let chosen = Engine::from_variable(std::env::var_os(engine::VARIABLE).as_deref());
     let asked = read_grant().and_then(|grant| Ok((grant, chosen.map_err(|error| error.to_string())?)));
@@ -136,7 +142,8 @@ pub(crate) fn run(container: bool, self_args: &[&str]) -> ExitCode {
         let code = runtime.block_on(async {
             let listener = listen(&grant).await.map_err(|source| ServeError::System { doing: "listen", source })?;
             let told = told().map_err(|source| ServeError::System { doing: "await signals", source })?;
-            let container = Container { environment, owns_machine: container, core_limit, engine, self_args };
+            let spawner = spawner.map_err(|source| ServeError::System { doing: "start a thread", source })?;
+            let container = Container { environment, owns_machine: container, core_limit, engine, spawner, self_args };
             serve(&grant, listener, container, log.clone(), told).await
         });
         // A write to a file system that hangs must not keep the container.
@@ -186,6 +193,8 @@ pub struct Container {
     pub core_limit: (u64, u64),
     /// What speaks SSH.
     pub engine: Engine,
+    /// What starts processes with the container's rights.
+    pub spawner: Spawner,
     /// As in [`roles::run`]; the engine `openssh` starts the executable again.
     pub self_args: Vec<String>,
 }
@@ -209,7 +218,8 @@ pub async fn serve(
         Engine::OpenSsh => {
             let words: Vec<&str> = container.self_args.iter().map(String::as_str).collect();
             let key = Arc::new(host_key.clone());
-            let (sshd, desk) = Sshd::prepare(grant, key, &container.environment, &words).await?;
+            let (sshd, desk) =
+                Sshd::prepare(grant, key, &container.environment, &words, container.spawner.clone()).await?;
             Some((Arc::new(sshd), desk))
         }
     };
@@ -221,8 +231,9 @@ pub async fn serve(
     let (happenings, mut happened) = mpsc::channel(HAPPENINGS);
     let server = Arc::new(Server {
         log: log.clone(),
-        config: Arc::new(config(host_key)),
+        config: Arc::new(config(host_key, grant.key_exchange)),
         admission: Admission::new(grant),
+        startups: Startups::default(),
         environment: container.environment,
         activity: Activity::new(),
         happenings: happenings.clone(),
@@ -233,6 +244,7 @@ pub async fn serve(
         core_limit: container.core_limit,
         reconnect_grace: grant.reconnect_grace,
         resumables: Resumables::default(),
+        spawner: container.spawner,
         sessions_so_far: Mutex::default(),
     });
     let tasks = TaskTracker::new();
@@ -288,25 +300,31 @@ async fn accept(listener: TcpListener, server: Arc<Server>, sshd: Option<Arc<Ssh
             () = server.stopping.cancelled() => return,
         };
         match accepted {
-            Ok((stream, peer)) => match server.admission.startup() {
-                Some(place) => {
-                    let server = Arc::clone(&server);
-                    match &sshd {
-                        None => tasks.spawn(connection::serve(stream, peer, server, place)),
-                        Some(sshd) => {
-                            tasks.spawn(openssh::connection::serve(stream, peer, server, Arc::clone(sshd), place))
-                        }
-                    };
-                }
-                None => server.log.write(&Event::Dropped { peer, reason: "too many have not authenticated yet" }),
-            },
+            Ok((stream, peer)) => {
+                let place = tokio::select! {
+                    place = server.startups.take(peer.ip()) => place,
+                    () = server.admission.burnt() => return,
+                    () = server.stopping.cancelled() => return,
+                };
+                let server = Arc::clone(&server);
+                match &sshd {
+                    None => tasks.spawn(connection::serve(stream, peer, server, place)),
+                    Some(sshd) => {
+                        tasks.spawn(openssh::connection::serve(stream, peer, server, Arc::clone(sshd), place))
+                    }
+                };
+            }
             // Out of descriptors or memory: connections that end give some back.
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-fn config(host_key: PrivateKey) -> Config {
+fn config(host_key: PrivateKey, key_exchange: KeyExchange) -> Config {
+    let offered = match key_exchange {
+        KeyExchange::Any => ssh_flow::preferred(),
+        KeyExchange::PostQuantum => ssh_flow::post_quantum(ssh_flow::preferred()),
+    };
     let software = concat!("fargate-init_", env!("CARGO_PKG_VERSION"));
     Config {
         server_id: SshId::Standard(ssh_flow::software_id(software).into()),
@@ -318,7 +336,7 @@ fn config(host_key: PrivateKey) -> Config {
         window_size: ssh_flow::WINDOW_SIZE,
         maximum_packet_size: ssh_flow::MAXIMUM_PACKET_SIZE,
         channel_buffer_size: ssh_flow::CHANNEL_BUFFER_SIZE,
-        preferred: Preferred { key: KEY_ALGORITHMS.into(), ..ssh_flow::preferred() },
+        preferred: Preferred { key: KEY_ALGORITHMS.into(), ..offered },
         inactivity_timeout: None,
         keepalive_interval: Some(KEEPALIVE_INTERVAL),
         keepalive_max: KEEPALIVE_MAX,
@@ -338,18 +356,21 @@ async fn listen(grant: &Grant) -> io::Result<TcpListener> {
     }
 }
 
-/// The host key and the grant are in our memory: no other process of this user may look into it, no core dump may hold it.
-/// Returns the limit of core dumps that sessions get back.
+/// The host key and the grant are in our memory: no other process of this user may look into it, no core dump may hold it. This
+/// thread, and every one that it starts, cannot gain rights by running a program. Returns the limit of core dumps that sessions
+/// get back.
 fn harden() -> (u64, u64) {
     let limit = getrlimit(Resource::RLIMIT_CORE).unwrap_or((0, 0));
     // A kernel that refuses these leaves us where every program is.
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, limit.1);
     let _ = prctl::set_dumpable(false);
+    let _ = prctl::set_no_new_privs();
     limit
 }
 
 fn read_grant() -> Result<Grant, String> {
-    let mut records = Zeroizing::new(Vec::new());
+    // Room for all of it and for the read that finds the end: growing would leave copies behind.
+    let mut records = Zeroizing::new(Vec::with_capacity(handover::MAX_BYTES + 1));
     let mut stdin = io::stdin().lock().take(handover::MAX_BYTES as u64);
     stdin.read_to_end(&mut records).map_err(|error| format!("the grant cannot be read: {error}"))?;
     handover::grant(&records).map_err(|error| error.to_string())

@@ -128,7 +128,7 @@ pub(crate) async fn run(
         };
         environment::of_session(&server.environment, &login)
     };
-    let spawned = child::spawn(&user, program, terminal, environment, server.core_limit);
+    let spawned = child::spawn(&user, program, terminal, environment, server.core_limit, &server.spawner);
     match standing {
         None => run_once(spawned, &server, session, attachment, requests).await,
         Some(mut standing) => {
@@ -160,6 +160,7 @@ async fn run_once(
     requests: Requests,
 ) {
     let Attachment { handle, channel, sender, receiver, .. } = attachment;
+    let has_terminal = matches!(&spawned, Ok(spawned) if spawned.terminal.is_some());
     let outcome = match spawned {
         Ok(spawned) => attend(spawned, server, &sender, receiver, requests).await,
         Err(error) => {

@@ -24,11 +24,12 @@ unsafe extern "C" {
 }
 
 /// Copies the entries of the named variables, each as `NAME=value` with a NUL behind it, and overwrites them in place with
-/// zeros: afterwards neither `/proc/<pid>/environ` nor `std::env` has them.
+/// zeros: afterwards neither `/proc/<pid>/environ` nor `std::env` has them. Entries beyond `most` bytes in all are wiped only.
 ///
 /// To be called while the process has one thread, before anything changed the environment.
-pub(crate) fn take_variables(names: &[&str]) -> Zeroizing<Vec<u8>> {
-    let mut taken = Zeroizing::new(Vec::new());
+pub(crate) fn take_variables(names: &[&str], most: usize) -> Zeroizing<Vec<u8>> {
+    // Room for all of it: a vector that grows leaves copies behind that nobody wipes.
+    let mut taken = Zeroizing::new(Vec::with_capacity(most));
     // SAFETY: one thread, so nobody changes or reads the environment meanwhile; it is an array of pointers that a null pointer
     // ends, or null itself.
     let mut entry = unsafe { environ };
@@ -40,7 +41,9 @@ pub(crate) fn take_variables(names: &[&str]) -> Zeroizing<Vec<u8>> {
         let length = bytes.len() - 1;
         let named = bytes.iter().position(|byte| *byte == b'=').map(|end| &bytes[..end]);
         if named.is_some_and(|name| names.iter().any(|wanted| wanted.as_bytes() == name)) {
-            taken.extend_from_slice(bytes);
+            if taken.len() + bytes.len() <= most {
+                taken.extend_from_slice(bytes);
+            }
             for offset in 0..length {
                 // SAFETY: `offset` stays within the string measured above; `bytes` is not used after this point. Volatile,
                 // because nobody here reads it again and the kernel's view is what counts.

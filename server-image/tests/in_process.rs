@@ -9,6 +9,7 @@ use fargate_contract::{Grant, HostSeed};
 use fargate_init::engine::Engine;
 use fargate_init::log::Log;
 use fargate_init::serve::{Container, serve};
+use fargate_init::spawner::Spawner;
 use russh::client::{self, Handle, Msg};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{ChannelMsg, Pty, Sig};
@@ -61,6 +62,7 @@ impl Login {
             owns_machine: false,
             core_limit: (0, 0),
             engine: Engine::Russh,
+            spawner: Spawner::start().expect("a thread"),
             self_args: Vec::new(),
         };
         let (stop, told) = oneshot::channel::<()>();
@@ -223,6 +225,7 @@ async fn an_unpinned_host_announces_a_key_of_its_own() {
             owns_machine: false,
             core_limit: (0, 0),
             engine: Engine::Russh,
+            spawner: Spawner::start().expect("a thread"),
             self_args: Vec::new(),
         };
         let log = Log::new(None, Box::new(writer));

@@ -9,7 +9,7 @@ use e2e::{Program, World};
 use serde_json::Value;
 
 /// Python with the modules that a script needs, or `None` after saying so.
-fn python(modules: &str) -> Option<Command> {
+pub(crate) fn python(modules: &str) -> Option<Command> {
     let program = std::env::var_os("FARGATE_LOGIN_PYTHON").unwrap_or_else(|| "python3".into());
     let found = Command::new(&program).args(["-c", &format!("import {modules}")]).stderr(Stdio::null()).status();
     if found.is_ok_and(|status| status.success()) {

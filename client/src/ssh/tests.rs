@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::host_key::HostKey;
 use super::identity::OneTimeKey;
 use super::sshd::Sshd;
-use super::{Loss, Settings, SshError, connect, keepalive_interval};
+use super::{Loss, Settings, SshError, connect, keepalive_interval, preferred};
 
 /// Bytes that the in-process transport holds; any number works.
 const PIPE: usize = 64 * 1024;
@@ -116,6 +116,22 @@ async fn a_servers_goodbye_is_told_without_its_control_characters() {
     let end = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("noticed");
     let expected = SshError::Disconnected { reason: "ByApplication".to_owned(), message: "time is up[2J".to_owned() };
     assert_eq!(end, expected);
+}
+
+#[test]
+fn the_classical_curve_is_for_servers_that_have_nothing_better() {
+    let pinned = HostKey::Pinned(HostSeed::new([5; 32]).public_key());
+    let curve = russh::kex::CURVE25519;
+    for (host_key, server, offered) in [
+        (&pinned, "SSH-2.0-fargate-init_0.1.0 flow=65536", false),
+        (&pinned, "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7", true),
+        (&pinned, "SSH-2.0-OpenSSH_10.0p2", false),
+        (&HostKey::AcceptNew, "SSH-2.0-OpenSSH_9.9", false),
+        (&HostKey::AcceptNew, "SSH-2.0-OpenSSH_8.0", true),
+        (&HostKey::AcceptNew, "SSH-2.0-dropbear_2022.83", true),
+    ] {
+        assert_eq!(preferred(host_key, Some(server)).kex.contains(&curve), offered, "{server}");
+    }
 }
 
 #[test]

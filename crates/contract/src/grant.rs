@@ -19,6 +19,9 @@ pub const PORT: &str = "_FARGATE_LOGIN_PORT";
 pub const LISTEN: &str = "_FARGATE_LOGIN_LISTEN";
 /// `1`: the key is burnt after the first login. `many`: it stays good for the life of the container.
 pub const CONNECTIONS: &str = "_FARGATE_LOGIN_CONNECTIONS";
+/// `post-quantum`: key exchanges that a quantum computer could break later are not offered. Absent: the classical curve is offered
+/// as well, after the others, for clients like OpenSSH before 9.9.
+pub const KEX: &str = "_FARGATE_LOGIN_KEX";
 /// Milliseconds to wait for the first login.
 pub const LOGIN_TIMEOUT: &str = "_FARGATE_LOGIN_LOGIN_TIMEOUT_MS";
 /// Milliseconds without a byte in any session after which the container ends. Absent: never.
@@ -33,12 +36,13 @@ pub const STOP_NOTICE: &str = "_FARGATE_LOGIN_STOP_NOTICE_MS";
 pub const RUN: &str = "_FARGATE_LOGIN_RUN";
 
 /// Every variable of the grant: what the init removes from the environment before anybody else sees it.
-pub const VARIABLES: [&str; 11] = [
+pub const VARIABLES: [&str; 12] = [
     AUTHORIZED_PUBLIC_KEY,
     HOST_SEED,
     PORT,
     LISTEN,
     CONNECTIONS,
+    KEX,
     LOGIN_TIMEOUT,
     IDLE_TIMEOUT,
     MAX_LIFETIME,
@@ -56,6 +60,15 @@ pub enum Connections {
     Many,
 }
 
+/// Which key exchanges the server offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyExchange {
+    /// Post-quantum ones first, and the classical curve.
+    Any,
+    /// Post-quantum ones alone: what our own client always speaks.
+    PostQuantum,
+}
+
 /// What the container is allowed to do, for whom and for how long.
 #[derive(Clone, Debug)]
 pub struct Grant {
@@ -69,6 +82,8 @@ pub struct Grant {
     pub listen: Option<IpAddr>,
     /// How many authenticated connections the key is good for.
     pub connections: Connections,
+    /// Which key exchanges the init offers. The engine `openssh` offers what the image's sshd has.
+    pub key_exchange: KeyExchange,
     /// How long the init waits for the first login.
     pub login_timeout: Duration,
     /// How long all sessions may be without a byte; `None` is for ever.
@@ -112,6 +127,7 @@ impl Grant {
             port: limits::DEFAULT_PORT,
             listen: None,
             connections: Connections::Once,
+            key_exchange: KeyExchange::Any,
             login_timeout: limits::LOGIN_TIMEOUT,
             idle_timeout: None,
             max_lifetime: limits::MAX_LIFETIME,
@@ -140,6 +156,9 @@ impl Grant {
         }
         if self.connections == Connections::Many {
             env.push((CONNECTIONS, "many".to_owned()));
+        }
+        if self.key_exchange == KeyExchange::PostQuantum {
+            env.push((KEX, "post-quantum".to_owned()));
         }
         if self.login_timeout != limits::LOGIN_TIMEOUT {
             env.push((LOGIN_TIMEOUT, self.login_timeout.as_millis().to_string()));
@@ -191,6 +210,11 @@ impl Grant {
             Some("many") => Connections::Many,
             Some(_) => return Err(bad(CONNECTIONS, "`1` or `many`")),
         };
+        grant.key_exchange = match lookup(KEX).as_deref() {
+            None => KeyExchange::Any,
+            Some("post-quantum") => KeyExchange::PostQuantum,
+            Some(_) => return Err(bad(KEX, "`post-quantum`")),
+        };
         grant.login_timeout = milliseconds(LOGIN_TIMEOUT)?.unwrap_or(grant.login_timeout);
         grant.idle_timeout = milliseconds(IDLE_TIMEOUT)?;
         grant.max_lifetime = milliseconds(MAX_LIFETIME)?.unwrap_or(grant.max_lifetime);
@@ -223,6 +247,7 @@ mod tests {
             port: 2222,
             listen: Some("127.0.0.1".parse().expect("an address")),
             connections: Connections::Many,
+            key_exchange: KeyExchange::PostQuantum,
             login_timeout: Duration::from_millis(1500),
             idle_timeout: Some(Duration::from_secs(60)),
             max_lifetime: Duration::from_secs(90),
@@ -257,6 +282,7 @@ mod tests {
             (PORT, "70000"),
             (LISTEN, "localhost"),
             (CONNECTIONS, "2"),
+            (KEX, "classical"),
             (LOGIN_TIMEOUT, "0"),
             (IDLE_TIMEOUT, "-1"),
             (MAX_LIFETIME, "1h"),

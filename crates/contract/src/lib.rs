@@ -6,11 +6,13 @@
 //! * [`resume`]: what names a session that outlives its connection.
 //! * [`limits`]: numbers of AWS and of our own, each with its reason.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod grant;
 pub mod host_seed;
 pub mod limits;
 pub mod resume;
 
-pub use grant::{Connections, Grant, GrantError};
+pub use grant::{Connections, Grant, GrantError, KeyExchange};
 pub use host_seed::HostSeed;
 pub use resume::{ResumeId, ResumeRequest};

@@ -29,8 +29,8 @@ pub enum FlowError {
     /// A credit message of the peer is malformed, or its credits add up to more than anybody grants.
     #[error("the peer granted credit that cannot be")]
     BadCredit,
-    /// More requests wait than a reader could ever be behind by.
-    #[error("the peer sent {limit} requests that nobody has taken")]
+    /// More requests wait than a reader could ever be behind by, by number or by size.
+    #[error("more than {limit} requests of the peer, or half a megabyte of them, wait for a reader")]
     Requests {
         /// How many may wait.
         limit: usize,

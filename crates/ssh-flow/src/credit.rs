@@ -50,6 +50,12 @@ impl Budget {
         *free -= reserved;
         reserved
     }
+
+    /// What is not reserved, in bytes.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn free(&self) -> u64 {
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What one channel's peer was granted, has used and may be granted.
@@ -114,6 +120,18 @@ impl Ledger {
 
     const fn step(&self) -> u64 {
         self.limit / CREDIT_STEPS
+    }
+
+    /// What the budget holds for this channel, in bytes.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) const fn reserved(&self) -> u64 {
+        self.limit - self.initial
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn assert_holds(&self) {
+        assert!((self.initial..=self.most).contains(&self.limit), "{self:?}");
+        assert!(self.open <= self.limit, "{self:?}");
     }
 }
 

@@ -16,6 +16,19 @@ pub fn software_id(software: &str) -> String {
     format!("SSH-2.0-{software} {ANNOUNCEMENT}{INITIAL_CREDIT}")
 }
 
+/// Whether a server with this identification string is known to lack every post-quantum key exchange that we have: OpenSSH before
+/// 9.9, which brought mlkem768x25519-sha256 (its release notes).
+#[must_use]
+pub fn lacks_post_quantum(identification: &str) -> bool {
+    let version = identification.strip_prefix("SSH-2.0-OpenSSH_").and_then(|rest| rest.split_once('.'));
+    let Some((major, rest)) = version else { return false };
+    let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    match (major.parse::<u32>(), minor.parse::<u32>()) {
+        (Ok(major), Ok(minor)) => (major, minor) < (9, 9),
+        _ => false,
+    }
+}
+
 /// The credit that an identification string announces; `None` for everybody else's software and for numbers out of range.
 pub(crate) fn announced_credit(identification: &str) -> Option<u64> {
     let (_, comment) = identification.split_once(' ')?;
@@ -32,6 +45,11 @@ pub(crate) struct Search {
 }
 
 impl Search {
+    /// Whether the string was found, or is not looked for any more.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// Looks at the next bytes of the direction; answers once, when they complete the identification string.
     pub(crate) fn observe(&mut self, bytes: &[u8]) -> Option<String> {
         if self.over {
@@ -65,6 +83,18 @@ mod tests {
     #[test]
     fn our_own_string_announces_what_a_channel_starts_with() {
         assert_eq!(announced_credit(&software_id("fargate-init_0.1.0")), Some(INITIAL_CREDIT));
+    }
+
+    #[test]
+    fn only_openssh_before_9_9_is_known_to_lack_the_exchange() {
+        for old in ["SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7", "SSH-2.0-OpenSSH_8.0", "SSH-2.0-OpenSSH_9.8p1"] {
+            assert!(lacks_post_quantum(old), "{old}");
+        }
+        for able in
+            ["SSH-2.0-OpenSSH_9.9p2", "SSH-2.0-OpenSSH_10.3", "SSH-2.0-fargate-init_0.1.0", "SSH-2.0-OpenSSH_x.y"]
+        {
+            assert!(!lacks_post_quantum(able), "{able}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use russh::ChannelMsg;
+use russh::{ChannelMsg, Sig};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
@@ -12,7 +12,7 @@ use crate::channel::FlowError;
 use crate::credit::{Ledger, cost};
 use crate::link::Link;
 use crate::overflow::{Overflow, record_len};
-use crate::settings::WAITING_REQUESTS;
+use crate::settings::{WAITING_REQUESTS, WAITING_REQUESTS_BYTES};
 
 /// One channel's queue. The pump puts in, the receiver takes out.
 #[derive(Debug)]
@@ -27,8 +27,9 @@ struct State {
     queue: VecDeque<Waiting>,
     /// Cost of the data in `queue`.
     memory: u64,
-    /// Messages in `queue` that are not data.
+    /// Messages in `queue` that are not data, and the bytes that their peer chose in them.
     requests: usize,
+    requests_bytes: usize,
     /// Present towards a peer with credit.
     ledger: Option<Ledger>,
     overflow: Option<Overflow>,
@@ -65,6 +66,7 @@ impl Inbox {
             queue: VecDeque::new(),
             memory: 0,
             requests: 0,
+            requests_bytes: 0,
             ledger,
             overflow: None,
             spilling: false,
@@ -95,10 +97,12 @@ impl Inbox {
         if state.reader_gone {
             return Ok(());
         }
-        if state.requests >= WAITING_REQUESTS {
+        let bytes = state.requests_bytes + weight(&message);
+        if state.requests >= WAITING_REQUESTS || bytes > WAITING_REQUESTS_BYTES {
             return Err(FlowError::Requests { limit: WAITING_REQUESTS });
         }
         state.requests += 1;
+        state.requests_bytes = bytes;
         state.queue.push_back(Waiting::Message(message));
         self.arrived.notify_one();
         Ok(())
@@ -248,6 +252,7 @@ impl Inbox {
     fn count_taken(&self, state: &mut State, message: &ChannelMsg) -> bool {
         let (ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. }) = message else {
             state.requests = state.requests.saturating_sub(1);
+            state.requests_bytes = state.requests_bytes.saturating_sub(weight(message));
             return false;
         };
         let cost = cost(data.len());
@@ -259,6 +264,7 @@ impl Inbox {
     fn discard(&self, state: &mut State) {
         state.queue.clear();
         state.requests = 0;
+        state.requests_bytes = 0;
         let memory = std::mem::take(&mut state.memory);
         self.link.note_unqueued(memory);
         if let Some(ledger) = &mut state.ledger {
@@ -272,6 +278,21 @@ impl Inbox {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes that the peer chose in a message that is not data.
+fn weight(message: &ChannelMsg) -> usize {
+    match message {
+        ChannelMsg::RequestPty { term, terminal_modes, .. } => term.len() + size_of_val(terminal_modes.as_slice()),
+        ChannelMsg::Exec { command, .. } => command.len(),
+        ChannelMsg::Signal { signal: Sig::Custom(name) } | ChannelMsg::RequestSubsystem { name, .. } => name.len(),
+        ChannelMsg::RequestX11 { x11_authentication_protocol, x11_authentication_cookie, .. } => {
+            x11_authentication_protocol.len() + x11_authentication_cookie.len()
+        }
+        ChannelMsg::SetEnv { variable_name, variable_value, .. } => variable_name.len() + variable_value.len(),
+        ChannelMsg::ExitSignal { error_message, lang_tag, .. } => error_message.len() + lang_tag.len(),
+        _ => 0,
     }
 }
 

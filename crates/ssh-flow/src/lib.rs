@@ -13,6 +13,8 @@ mod algorithms;
 mod channel;
 mod credit;
 mod finishing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod identification;
 mod inbox;
 mod link;
@@ -24,9 +26,9 @@ mod sender;
 pub mod settings;
 mod stream;
 
-pub use algorithms::preferred;
+pub use algorithms::{post_quantum, preferred};
 pub use channel::{FlowError, split};
-pub use identification::software_id;
+pub use identification::{lacks_post_quantum, software_id};
 pub use link::{Link, Usage};
 pub use receiver::ChannelReceiver;
 pub use replay::{OutOfReach, Replay};

@@ -45,6 +45,9 @@ pub(crate) const LARGEST_CREDIT: u64 = GIB;
 /// Messages other than data (window changes, signals ...) that may wait for a reader.
 pub(crate) const WAITING_REQUESTS: usize = 1024;
 
+/// Bytes of such messages that may wait for a reader: a command of the 128 KiB that an argument can have, and a full environment.
+pub(crate) const WAITING_REQUESTS_BYTES: usize = 512 * 1024;
+
 /// How much is read back from an overflow file at once, in bytes.
 pub(crate) const OVERFLOW_READ: u64 = 64 * KIB;
 
@@ -57,6 +60,9 @@ pub struct Tuning {
     pub credit_budget: u64,
     /// Bytes that may be unsent before channel data waits. 256 KiB keep a socket buffer fed.
     pub unsent: usize,
+    /// Bytes that may be unsent before the connection is given up. Channel data waits long before; what comes on top are answers,
+    /// to a peer that asks and does not listen.
+    pub unsent_limit: usize,
     /// Bytes of one foreign channel that wait in memory; what exceeds them goes to the overflow file.
     pub memory: u64,
     /// Bytes of all foreign channels of the connection that wait in memory.
@@ -73,6 +79,7 @@ impl Default for Tuning {
             credit: CREDIT,
             credit_budget: CREDIT_BUDGET,
             unsent: 256 * 1024,
+            unsent_limit: 4 * 1024 * 1024,
             memory: 4 * MIB,
             memory_budget: 32 * MIB,
             overflow: 8 * GIB,

@@ -18,6 +18,9 @@ use crate::link::Link;
 /// Room that an empty queue may keep, in bytes: four times what a busy connection holds unsent.
 const KEPT_ROOM: usize = 1024 * 1024;
 
+/// Bytes that are looked at together for the identification string.
+const PIECE: usize = 1024;
+
 /// The stream to hand to `russh::client::connect_stream` or `russh::server::run_stream`.
 #[derive(Debug)]
 pub struct LinkStream<S> {
@@ -32,6 +35,8 @@ pub struct LinkStream<S> {
     given_up: bool,
     own: Search,
     peer: Search,
+    /// Read by [`LinkStream::identification`], not yet by whoever reads.
+    ahead: BytesMut,
 }
 
 impl<S> LinkStream<S> {
@@ -47,7 +52,31 @@ impl<S> LinkStream<S> {
             given_up: false,
             own: Search::default(),
             peer: Search::default(),
+            ahead: BytesMut::new(),
         }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> LinkStream<S> {
+    /// Waits for the peer's identification string, without its line end, and leaves it to be read. A server shows it before it
+    /// knows anything of us, so a client may choose by it what to offer: both strings are part of what the server signs (RFC 4253,
+    /// section 8), so nobody on the way can change them unnoticed. `None` when the peer says something else first, for too long.
+    ///
+    /// # Errors
+    /// The transport's; [`io::ErrorKind::UnexpectedEof`] when it ends first.
+    pub async fn identification(&mut self) -> io::Result<Option<String>> {
+        while self.link.peer_identification().is_none() && !self.peer.is_over() {
+            let mut piece = [0; PIECE];
+            let length = tokio::io::AsyncReadExt::read(&mut self.inner, &mut piece).await?;
+            if length == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if let Some(line) = self.peer.observe(&piece[..length]) {
+                self.link.note_peer_identification(line);
+            }
+            self.ahead.extend_from_slice(&piece[..length]);
+        }
+        Ok(self.link.peer_identification())
     }
 }
 
@@ -59,6 +88,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for LinkStream<S> {
         }
         // Its outcome is remembered in `failure`; a read goes on as long as there is something to read.
         let _ = this.send(cx);
+        if !this.ahead.is_empty() {
+            let length = this.ahead.len().min(buf.remaining());
+            buf.put_slice(&this.ahead.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         match Pin::new(&mut this.inner).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
@@ -87,6 +121,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for LinkStream<S> {
             Some(reader) => this.send(&mut Context::from_waker(&reader)),
             None => this.send(cx),
         };
+        if this.unsent.len() > this.link.tuning().unsent_limit {
+            this.failure = Some(io::ErrorKind::QuotaExceeded);
+            this.unsent = BytesMut::new();
+            this.link.note_unsent(0);
+            // A reader that waits for the transport learns of it there.
+            this.reader.take().into_iter().for_each(Waker::wake);
+            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+        }
         match sent {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(buf.len())),

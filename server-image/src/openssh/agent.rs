@@ -54,7 +54,7 @@ async fn answer_all(mut stream: UnixStream, key: Arc<PrivateKey>) -> Option<()> 
     }
 }
 
-fn answer(request: &[u8], key: &PrivateKey) -> Option<Vec<u8>> {
+pub(super) fn answer(request: &[u8], key: &PrivateKey) -> Option<Vec<u8>> {
     let (kind, mut rest) = request.split_first()?;
     let own = key.public_key().to_bytes().ok()?;
     let mut answer = Vec::new();

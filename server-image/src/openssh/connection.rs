@@ -11,19 +11,20 @@ use nix::unistd::{Pid, Uid, getuid};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
 use tokio::net::{TcpStream, UnixListener};
 use tokio::process::{Child, ChildStderr};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::line::{Inactivity, Line};
+use super::line::{Inactivity, Line, of_strangers};
 use super::{Known, Login, Sshd, desk};
 use crate::accounts::Accounts;
 use crate::admission::Refusal;
-use crate::connection::GOODBYE;
+use crate::connection::{GAVE_WAY, GOODBYE};
 use crate::host_key::fingerprint;
 use crate::lifetime::Happening;
-use crate::log::Event;
+use crate::log::{Event, name_of_account};
 use crate::serve::Server;
+use crate::startups::Place;
 
 /// Time for an sshd that was told to end before it is killed.
 const TOLD: Duration = Duration::from_millis(500);
@@ -36,13 +37,7 @@ pub(crate) fn open_desk(listener: UnixListener, server: &Arc<Server>, sshd: &Ssh
 }
 
 /// Serves one connection to its end. `place` is given back once it is authenticated.
-pub(crate) async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    server: Arc<Server>,
-    sshd: Arc<Sshd>,
-    place: OwnedSemaphorePermit,
-) {
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Server>, sshd: Arc<Sshd>, place: Place) {
     server.log.write(&Event::Accept { peer });
     let (login, awaited) = watch::channel(Login::Awaited);
     let known = Known { login: awaited, ended: Arc::default() };
@@ -56,6 +51,7 @@ pub(crate) async fn serve(
         biased;
         reason = running.authenticate() => reason,
         () = sleep(LOGIN_GRACE) => Some("it did not authenticate in time"),
+        () = place.lost() => Some(GAVE_WAY),
         () = server.closing.cancelled() => Some("the container ends"),
         () = server.admission.burnt() => Some("the key was used already"),
     };
@@ -151,6 +147,7 @@ impl Running {
 
     fn refused(&self, user: &str, fingerprint: Option<String>, refusal: Refusal) {
         let reason = refusal.reason();
+        let user = name_of_account(user);
         self.server.log.write(&Event::AuthRefused { peer: self.peer, user, fingerprint, reason });
     }
 
@@ -180,7 +177,11 @@ impl Running {
     async fn line(&mut self) -> Option<String> {
         let line = next_line(self.log.as_mut()?).await;
         match &line {
-            Some(message) => self.server.log.write(&Event::Sshd { peer: self.peer, message }),
+            Some(message) => {
+                let authenticated = matches!(*self.login.borrow(), Login::Done { .. });
+                let message = if authenticated { message } else { of_strangers(message) };
+                self.server.log.write(&Event::Sshd { peer: self.peer, message, authenticated });
+            }
             None => self.log = None,
         }
         line

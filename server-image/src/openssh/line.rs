@@ -35,6 +35,23 @@ pub(super) enum Line<'a> {
 /// sshd marks with this what its unprivileged part says, which anybody may have made it say.
 const UNPRIVILEGED: &str = " [preauth]";
 
+/// Where sshd begins to repeat what a stranger sent: a name, an identification string, lists of algorithms.
+const THEIRS: [&str; 6] = [" user ", "Their offer", "'", "\"", "algorithm", "type "];
+
+/// Longest line of sshd's that is repeated before a login, in bytes.
+const LINE_MAX: usize = 200;
+
+/// A line from before a login without what a stranger sent: up to where that begins.
+pub(super) fn of_strangers(line: &str) -> &str {
+    // A line about an accepted login names an account.
+    if line.starts_with("Accepted ") {
+        return line;
+    }
+    let end = THEIRS.iter().filter_map(|theirs| line.find(theirs).map(|start| start + theirs.len())).min();
+    let end = end.unwrap_or(line.len()).min(LINE_MAX);
+    &line[..line.floor_char_boundary(end)]
+}
+
 impl<'a> Line<'a> {
     /// Reads a line without its end. sshd escapes line ends and control characters that come from outside.
     pub(super) fn read(line: &'a str) -> Self {
@@ -130,6 +147,21 @@ mod tests {
         let failed = "Failed publickey for app from ::1 port 4 ssh2: ED25519 SHA256:abc";
         let refused = Line::Refused { user: "app", unknown: false, fingerprint: Some("SHA256:abc") };
         assert_eq!(Line::read(failed), refused);
+    }
+
+    #[test]
+    fn what_strangers_send_is_not_repeated() {
+        for (line, told) in [
+            ("Invalid user hunter2 from ::1 port 5", "Invalid user "),
+            ("Connection closed by invalid user hunter2 ::1 port 5 [preauth]", "Connection closed by invalid user "),
+            ("Bad protocol version identification 'GET / HTTP/1.1' from ::1", "Bad protocol version identification '"),
+            ("no matching cipher found. Their offer: x [preauth]", "no matching cipher found. Their offer"),
+            ("Connection from ::1 port 5 on ::1 port 22", "Connection from ::1 port 5 on ::1 port 22"),
+            ("Accepted key ED25519 SHA256:abc found at f:1", "Accepted key ED25519 SHA256:abc found at f:1"),
+        ] {
+            assert_eq!(of_strangers(line), told);
+        }
+        assert_eq!(of_strangers(&"ä".repeat(LINE_MAX)).len(), LINE_MAX);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::engine::EngineError;
 use crate::environment::{Variables, quote::shell_word};
 use crate::log::{Event, Log};
 use crate::serve::{KEEPALIVE_INTERVAL, KEEPALIVE_MAX};
+use crate::spawner::Spawner;
 use crate::{init, roles, sys};
 
 /// Where distributions install the server; then the directories of PATH.
@@ -63,6 +64,7 @@ const DESK: &str = "desk";
 pub(crate) struct Sshd {
     executable: PathBuf,
     arguments: Vec<OsString>,
+    spawner: Spawner,
     pub(super) sshds: Sshds,
     agent: JoinHandle<()>,
     keeps_idle_limit: bool,
@@ -77,6 +79,7 @@ impl Sshd {
         host_key: Arc<PrivateKey>,
         environment: &Variables,
         self_args: &[&str],
+        spawner: Spawner,
     ) -> Result<(Self, UnixListener), EngineError> {
         let executable = find(environment)?;
         let failed = |error: &dyn std::fmt::Display| EngineError::Sshd {
@@ -100,7 +103,8 @@ impl Sshd {
         let sshds = Sshds::default();
         let agent = tokio::spawn(agent::serve(host_key_agent, host_key, sshds.clone()));
         let arguments = fixed_arguments(&directory, &force_command(&own, self_args, &directory.path(DESK)));
-        let mut sshd = Self { executable, arguments, sshds, agent, keeps_idle_limit: false, _directory: directory };
+        let mut sshd =
+            Self { executable, arguments, spawner, sshds, agent, keeps_idle_limit: false, _directory: directory };
         let offered = sshd.configuration().await?;
         sshd.arguments.extend(chosen_arguments(&offered, grant.idle_timeout));
         sshd.configuration().await?;
@@ -124,8 +128,8 @@ impl Sshd {
         self.start(command, known)
     }
 
-    fn start(&self, mut command: Command, known: Known) -> io::Result<(Child, Pid)> {
-        let child = command.spawn()?;
+    fn start(&self, command: Command, known: Known) -> io::Result<(Child, Pid)> {
+        let child = self.spawner.spawn(command)?;
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
         let pid = pid.ok_or(io::ErrorKind::NotFound)?;
         // Before anything is awaited: the agent answers whom this table has.

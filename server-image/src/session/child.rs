@@ -19,6 +19,7 @@ use super::terminal::{Terminal, TerminalRequest};
 use super::words;
 use crate::accounts::{SHELLS, User, is_executable};
 use crate::environment::{self, Variables};
+use crate::spawner::Spawner;
 use crate::sys::{self, SessionChild};
 
 /// What shells answer when a program does not exist, and when it cannot be run.
@@ -91,6 +92,7 @@ pub(super) fn spawn(
     terminal: Option<TerminalRequest>,
     environment: impl Fn(Option<(&str, &Path)>) -> Variables,
     core_limit: (u64, u64),
+    spawner: &Spawner,
 ) -> Result<Spawned, SpawnError> {
     let mut command = command(user, program)?;
     command.current_dir(environment::start_directory(&user.home));
@@ -110,9 +112,9 @@ pub(super) fn spawn(
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     }
     sys::prepare_session(&mut command, SessionChild { terminal: opened.is_some(), identity, core_limit });
-    let mut child = command.spawn().map_err(|source| refused(Path::new(command.as_std().get_program()), source))?;
-    // Otherwise our copy of the terminal's other end keeps it from ever hanging up.
-    drop(command);
+    let program = PathBuf::from(command.as_std().get_program());
+    // Drops the command: our copy of the terminal's other end would keep it from ever hanging up.
+    let mut child = spawner.spawn(command).map_err(|source| refused(&program, source))?;
     let group = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
     let gone = || SpawnError::Refused { program: user.shell.clone(), source: io::ErrorKind::Other.into() };
     let group = group.ok_or_else(gone)?;

@@ -66,7 +66,8 @@ pub(super) async fn run(
         over.cancel();
     };
     let asked = async {
-        tokio::join!(resize(Some(Arc::clone(&terminal)), requests.size), deliver(group, requests.signals));
+        let noticed = async { outbox.push(server.notice.shown().await.as_bytes()) };
+        tokio::join!(resize(Some(Arc::clone(&terminal)), requests.size), deliver(group, requests.signals), noticed);
     };
     // Never done: input and requests may come at any time.
     let machinery = async { tokio::join!(ending, write(&terminal, &mut typed), asked) };
@@ -120,6 +121,9 @@ fn ended(server: &Server, session: u64, outbox: &Outbox, outcome: Outcome) {
     let code = outcome.code();
     server.session_ended(code);
     server.log.write(&Event::SessionEnd { session, code, reason: outcome.to_string() });
+    if let Some(back) = server.notice.shown_back() {
+        outbox.push(back.as_bytes());
+    }
     outbox.finish(outcome);
 }
 

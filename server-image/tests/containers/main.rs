@@ -3,4 +3,5 @@
 
 mod docker;
 mod images;
+mod rights;
 mod start;

@@ -91,8 +91,11 @@ fn a_client_that_is_gone_before_its_input_was_read() {
 /// Whether a grandchild of this process is a `sleep`.
 fn sleeps_below(serve: i64) -> bool {
     let children = |pid: i64| {
-        let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        list.split_whitespace().filter_map(|pid| pid.parse::<i64>().ok()).collect::<Vec<_>>()
+        // Each thread's: the server starts sessions from one of its own.
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let lists = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+        let pids = lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        pids.filter_map(|pid| pid.parse::<i64>().ok()).collect::<Vec<_>>()
     };
     children(serve)
         .into_iter()

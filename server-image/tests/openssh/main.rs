@@ -5,6 +5,7 @@ mod endings;
 mod environment;
 mod login;
 mod processes;
+mod rights;
 mod rsa;
 mod sessions;
 mod start;

@@ -86,3 +86,45 @@ async fn a_transport_that_cannot_be_written_fails_the_read_as_well() {
     };
     assert!(outcome.is_err());
 }
+
+#[tokio::test]
+async fn a_peer_that_asks_and_does_not_listen_is_given_up() {
+    patiently(async {
+        let (near, mut far) = tokio::io::duplex(100);
+        let (mut near, link) = Link::wrap_with(near, Tuning { unsent_limit: 100_000, ..Tuning::default() });
+        let answer = [0; 1000];
+        let mut sent = 0;
+        let error = loop {
+            match near.write_all(&answer).await {
+                Ok(()) => sent += answer.len(),
+                Err(error) => break error,
+            }
+            assert!(sent <= 101_000, "{sent}");
+        };
+        assert_eq!((error.kind(), link.usage().unsent), (ErrorKind::QuotaExceeded, 0));
+        // And nothing more is read from it once what it sent is read.
+        far.write_all(b"more").await.expect("room");
+        assert_eq!(near.read(&mut [0; 8]).await.expect("what came before"), 4);
+        assert_eq!(near.read(&mut [0; 8]).await.expect_err("given up").kind(), ErrorKind::QuotaExceeded);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_identification_string_is_shown_and_left_to_be_read() {
+    patiently(async {
+        let (near, mut far) = tokio::io::duplex(7);
+        let (mut near, link) = Link::wrap(near);
+        let sent = b"hello\r\nSSH-2.0-OpenSSH_9.2p1\r\nrest";
+        let sending = tokio::spawn(async move { far.write_all(sent).await.map(|()| far) });
+        assert_eq!(near.identification().await.expect("a peer").as_deref(), Some("SSH-2.0-OpenSSH_9.2p1"));
+        let mut seen = vec![0; sent.len()];
+        near.read_exact(&mut seen).await.expect("all of it");
+        assert_eq!(seen, sent);
+        assert_eq!(link.peer_identification().as_deref(), Some("SSH-2.0-OpenSSH_9.2p1"));
+        drop(sending.await.expect("no panic").expect("sent"));
+        let (mut gone, _) = Link::wrap(tokio::io::duplex(7).0);
+        assert_eq!(gone.identification().await.expect_err("an end").kind(), ErrorKind::UnexpectedEof);
+    })
+    .await;
+}
