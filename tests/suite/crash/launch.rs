@@ -48,7 +48,7 @@ fn a_task_definition_that_nobody_ran_is_used_again_and_gc_names_it() {
 #[test]
 fn a_task_that_the_client_never_heard_of_ends_by_itself() {
     let world = World::with(|config| config.faults.push(Fault::LostReply { action: "RunTask".to_owned(), count: 100 }));
-    let running = world.login().args(["--login-timeout", "2s"]).start();
+    let running = world.login().args(["--login-timeout", "4s"]).start();
     world.wait_until(|world| !world.stand_in().tasks().is_empty());
     running.signal(Signal::SIGKILL);
     assert_eq!(running.wait().code, 137);
