@@ -137,6 +137,7 @@ impl Advice for SessionError {
             Self::NotResumed { .. } => {
                 vec!["the container ends the session too; `--reconnect-grace` sets for how long both wait".to_owned()]
             }
+            Self::ResumeRefused => vec!["its shell was hung up: log in again".to_owned()],
             Self::PtyRefused => vec!["run it without a terminal: -T".to_owned()],
             Self::CommandRefused => vec!["the image may have no shell: the container's log says more".to_owned()],
             _ => Vec::new(),

@@ -159,7 +159,12 @@ impl<'a> Conversation<'a> {
 
 /// One attempt: another connection, and the session on it.
 async fn attempt(way: &impl WayBack, again: &ResumeRequest) -> Result<Resumed, SessionError> {
-    let connection = way.connect().await?;
+    let connected = way.connect().await;
+    let connection = connected.map_err(|error| match error {
+        // The key was good for nothing but this session.
+        SshError::AuthRefused { .. } => SessionError::ResumeRefused,
+        other => other.into(),
+    })?;
     let (sender, mut receiver) = connection.open_session().await?;
     if sender.requests().request_subsystem(true, again.encode()).await.is_err() {
         return Err(connection.closed().await.into());
