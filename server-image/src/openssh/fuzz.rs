@@ -22,10 +22,8 @@ pub fn log_line(data: &[u8]) {
         format!("Bad protocol version identification '{name}' from 192.0.2.1 port 4"),
         format!("{name} [preauth]"),
     ] {
-        match Line::read(&line) {
-            Line::Refused { .. } | Line::Other => {}
-            forged => panic!("{line:?} reads as {forged:?}"),
-        }
+        let read = Line::read(&line);
+        assert!(matches!(read, Line::Refused { .. } | Line::Other), "{line:?} reads as {read:?}");
     }
 }
 

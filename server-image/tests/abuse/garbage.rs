@@ -53,10 +53,9 @@ fn send(address: Ipv4Addr, packet: &[u8]) {
     // A server that has had enough may say so in the middle.
     let _ = stream.write_all(packet).and_then(|()| stream.shutdown(Shutdown::Write));
     let mut seen = Vec::new();
-    match stream.read_to_end(&mut seen) {
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("held open after {packet:?}"),
-        _ => {}
-    }
+    let ended = stream.read_to_end(&mut seen);
+    let held = ended.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+    assert!(!held, "held open after {packet:?}");
 }
 
 /// One of several kinds of nonsense, each of which gets further than the one before.
