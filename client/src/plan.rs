@@ -1,7 +1,7 @@
 //! The plan: options with nothing left open. Making one changes nothing anywhere; showing one is `--dry-run`.
 
 pub mod ingress;
-mod overrides;
+pub(crate) mod overrides;
 pub mod show;
 
 use std::time::Duration;

@@ -83,7 +83,7 @@ pub(super) async fn plan(
 /// How long the container has after Spot's notice, if the task may run there: as long as the task definition leaves it between
 /// SIGTERM and SIGKILL. A caller who may not read that has sessions end with the notice.
 async fn stop_notice(options: &Options, origin: &Origin, aws: &Aws, ui: &Ui) -> Option<Duration> {
-    if !plan::capacity_providers(options).iter().any(|known| known.capacity_provider == SPOT) {
+    if !plan::overrides::capacity_providers(options).iter().any(|known| known.capacity_provider == SPOT) {
         return None;
     }
     let read;

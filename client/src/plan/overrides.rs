@@ -36,7 +36,7 @@ pub(super) fn overrides(options: &Options, grant: &Grant, container: &str) -> Re
 }
 
 /// Spot on request, else what the service has that the run is to be like.
-pub(super) fn capacity_providers(options: &Options) -> Vec<CapacityProvider> {
+pub(crate) fn capacity_providers(options: &Options) -> Vec<CapacityProvider> {
     match options.spot {
         Some(true) => vec![CapacityProvider { capacity_provider: "FARGATE_SPOT".to_owned(), base: 0, weight: 1 }],
         Some(false) => Vec::new(),
