@@ -77,6 +77,7 @@ impl Init {
             core_limit: (0, 0),
             engine: Engine::Russh,
             self_args: Vec::new(),
+            spawner: fargate_init::spawner::Spawner::start().expect("a thread"),
         };
         let log = Lines::default();
         let out = Log::new(None, Box::new(log.clone()));
