@@ -34,7 +34,7 @@ const SUBCOMMANDS: &str = "login  run a task and log in to it: what happens with
 local  serve a local stand-in for AWS until a signal
 ps     show the tasks that earlier logins have started and that still run
 stop   stop some of them
-gc     take away what earlier runs left: forgotten tasks, rules that let them in, derived task definitions";
+gc     take away what earlier runs left: tasks, rules that let them in, task definitions";
 
 const EXAMPLES: &str = "a shell            fargate-login -n bastion -sn subnet-0a1b2c -sg sg-0d1e2f
 one job            fargate-login -n app -sn subnet-0a1b2c -- bin/rails db:migrate
