@@ -101,7 +101,7 @@ pub async fn run(options: Options, aws: &Aws, ui: &Ui, stop: &Stop) -> u8 {
         Ok(planned) if dry_run => planned.show(aws, ui).await,
         Ok(planned) => {
             let (plan, timings, settled) = (&planned.plan, &timings, &CancellationToken::new());
-            letting_in::launch_admitted(&Run { plan, aws, ui, stop, timings, settled }).await
+            Box::pin(letting_in::launch_admitted(&Run { plan, aws, ui, stop, timings, settled })).await
         }
     }
 }
