@@ -153,7 +153,14 @@ fn refuse_flags_before(subcommand: &'static str, matches: &ArgMatches) -> Result
     if let Some(arg) = given {
         let long = arg.get_long().map(|long| format!("--{long}"));
         let flag = long.or(arg.get_short().map(|short| format!("-{short}"))).unwrap_or_default();
-        return Err(UsageError::NotForSubcommand { flag, subcommand });
+        let of_subcommand = command.find_subcommand(subcommand);
+        let known =
+            of_subcommand.is_some_and(|known| known.get_arguments().any(|other| other.get_id() == arg.get_id()));
+        return Err(if known {
+            UsageError::BeforeSubcommand { flag, subcommand }
+        } else {
+            UsageError::NotForSubcommand { flag, subcommand }
+        });
     }
     Ok(())
 }

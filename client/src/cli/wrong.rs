@@ -100,6 +100,14 @@ pub(crate) enum UsageError {
     /// Both `-n` and `--from`.
     #[error("there are two task definitions: one in `-n`, one in `--from`")]
     TwoOriginals,
+    /// A flag that the subcommand has is given before it.
+    #[error("`{flag}` stands before `{subcommand}`")]
+    BeforeSubcommand {
+        /// The flag.
+        flag: String,
+        /// The subcommand.
+        subcommand: &'static str,
+    },
     /// A flag of the login is given to another subcommand.
     #[error("`{flag}` says nothing to `{subcommand}`")]
     NotForSubcommand {
@@ -180,6 +188,9 @@ impl Advice for UsageError {
             Self::OnlyForLocal { flag } => format!("write `fargate-login local {flag} ...`"),
             Self::SecondSubcommand { word } => {
                 format!("to run it in the container, put it after `--`: `fargate-login ... -- {word}`")
+            }
+            Self::BeforeSubcommand { flag, subcommand } => {
+                format!("its flags come behind it: `fargate-login {subcommand} {flag} ...`")
             }
             Self::NotForSubcommand { subcommand, .. } => {
                 format!("`fargate-login {subcommand} --help` lists the flags of `{subcommand}`")

@@ -70,6 +70,11 @@ fn flags_of_the_login_say_nothing_to_gc() {
         assert!(told.contains("says nothing to `gc`"), "{args:?}: {told}");
         assert!(told.contains("`fargate-login gc --help`"), "{args:?}: {told}");
     }
+    let told = Home::new().wrong(&["--region", "eu-west-1", "gc"]);
+    assert!(
+        told.contains("`--region` stands before `gc`") && told.contains("`fargate-login gc --region ...`"),
+        "{told}"
+    );
     let told = Home::new().wrong(&["local", "--spot"]);
     assert!(told.contains("says nothing to `local`"), "{told}");
     assert!(Home::new().wrong(&["gcc"]).contains("did you mean `gc`?"));
