@@ -36,7 +36,7 @@ pub(super) enum Sub {
     Ps(PsFlags),
     /// Stop tasks that logins have started
     Stop(StopFlags),
-    /// Take away what earlier runs left: tasks past their longest life, rules that let them in, derived task definitions
+    /// Take away what earlier runs left: tasks past their life, rules that let them in, task definitions
     Gc(GcFlags),
 }
 
