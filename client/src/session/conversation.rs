@@ -25,6 +25,9 @@ use crate::ssh::{Connection, SshError};
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
+/// Time that a line of ours has to be written before the session goes on.
+const SAID: Duration = Duration::from_secs(1);
+
 /// What the session's name is drawn from.
 pub(super) fn new_id() -> ResumeId {
     ResumeId::new(rand::rng().random())
@@ -148,11 +151,12 @@ impl<'a> Conversation<'a> {
         Ok(resumed.receiver)
     }
 
-    /// A line of ours amid the remote's output. The terminal is raw: lines need their carriage return.
+    /// A line of ours amid the remote's output, which goes on after it. The terminal is raw: lines need their carriage return.
     async fn say(&self, request: &SessionRequest, line: &str) {
         if !request.quiet {
-            // A closed stderr leaves nobody to tell.
-            let _ = self.outputs.stderr.write(Bytes::from(format!("\r\n{line}\r\n"))).await;
+            let said = self.outputs.stderr.write_out(Bytes::from(format!("\r\n{line}\r\n")));
+            // A closed stderr leaves nobody to tell, and one that is stuck does not hold the session up.
+            let _ = timeout(SAID, said).await;
         }
     }
 }

@@ -11,17 +11,31 @@ use tokio::sync::{mpsc, oneshot};
 /// Chunks on their way to the thread: with SSH packets of 32 KiB a quarter of a MiB, enough to keep the thread busy.
 const QUEUE: usize = 8;
 
+/// A chunk, and who wants to know that it is written.
+type Item = (Bytes, Option<oneshot::Sender<()>>);
+
 /// One of our two outputs. Dropped without [`Output::finish`], the thread writes what it has and is left behind: a
 /// consumer that never reads again does not hold the program.
 #[derive(Debug)]
 pub struct Output {
-    queue_tx: mpsc::Sender<Bytes>,
+    queue_tx: mpsc::Sender<Item>,
     ended_rx: oneshot::Receiver<io::Result<()>>,
 }
 
 /// The consumer is gone, or writing failed: [`Output::finish`] tells which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
+
+/// A place in an output's queue.
+#[derive(Debug)]
+pub struct Place<'a>(mpsc::Permit<'a, Item>);
+
+impl Place<'_> {
+    /// Queues a chunk.
+    pub fn send(self, chunk: Bytes) {
+        self.0.send((chunk, None));
+    }
+}
 
 impl Output {
     /// Starts the thread. The descriptor may be shared with other programs: its flags are left alone.
@@ -43,15 +57,25 @@ impl Output {
     /// # Errors
     /// [`Closed`].
     pub async fn write(&self, chunk: Bytes) -> Result<(), Closed> {
-        self.queue_tx.send(chunk).await.map_err(|_| Closed)
+        self.queue_tx.send((chunk, None)).await.map_err(|_| Closed)
+    }
+
+    /// [`Output::write`], and waits until the chunk is written: for what has to come before what another output writes next.
+    ///
+    /// # Errors
+    /// [`Closed`].
+    pub async fn write_out(&self, chunk: Bytes) -> Result<(), Closed> {
+        let (written_tx, written_rx) = oneshot::channel();
+        self.queue_tx.send((chunk, Some(written_tx))).await.map_err(|_| Closed)?;
+        written_rx.await.map_err(|_| Closed)
     }
 
     /// Waits for a place in the queue, which is then filled without waiting. Cancel-safe.
     ///
     /// # Errors
     /// [`Closed`].
-    pub async fn reserve(&self) -> Result<mpsc::Permit<'_, Bytes>, Closed> {
-        self.queue_tx.reserve().await.map_err(|_| Closed)
+    pub async fn reserve(&self) -> Result<Place<'_>, Closed> {
+        self.queue_tx.reserve().await.map(Place).map_err(|_| Closed)
     }
 
     /// Waits until everything is written.
@@ -64,8 +88,8 @@ impl Output {
     }
 }
 
-fn drain(mut queue_rx: mpsc::Receiver<Bytes>, fd: BorrowedFd<'_>) -> io::Result<()> {
-    while let Some(chunk) = queue_rx.blocking_recv() {
+fn drain(mut queue_rx: mpsc::Receiver<Item>, fd: BorrowedFd<'_>) -> io::Result<()> {
+    while let Some((chunk, written)) = queue_rx.blocking_recv() {
         let mut rest = &chunk[..];
         while !rest.is_empty() {
             match rustix::io::write(fd, rest) {
@@ -75,6 +99,10 @@ fn drain(mut queue_rx: mpsc::Receiver<Bytes>, fd: BorrowedFd<'_>) -> io::Result<
                 Err(Errno::AGAIN) => wait_until(fd, PollFlags::POLLOUT)?,
                 Err(error) => return Err(error.into()),
             }
+        }
+        if let Some(written) = written {
+            // Who has stopped waiting need not know.
+            let _ = written.send(());
         }
     }
     Ok(())
@@ -108,6 +136,22 @@ mod tests {
         }
         output.finish().await.expect("written");
         assert_eq!(consumer.await.expect("no panic").expect("read"), chunks.concat());
+    }
+
+    #[tokio::test]
+    async fn what_is_written_out_comes_before_what_another_output_writes_next() {
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        let second = Output::start("stderr", writer.try_clone().expect("a duplicate").into()).expect("a thread");
+        let first = Output::start("stdout", writer.into()).expect("a thread");
+        for _ in 0..100 {
+            first.write_out(Bytes::from_static(b"1")).await.expect("written");
+            second.write_out(Bytes::from_static(b"2")).await.expect("written");
+        }
+        first.finish().await.expect("written");
+        second.finish().await.expect("written");
+        let mut read = String::new();
+        reader.read_to_string(&mut read).expect("text");
+        assert_eq!(read, "12".repeat(100));
     }
 
     #[tokio::test]
