@@ -2,35 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ecs::types::{Task, TaskField};
+use aws_sdk_ecs::types::Task;
 use fargate_contract::grant;
 
+use super::describe_tasks::fleet::describe_with_tags;
+use super::list_tasks::list_tasks;
 use super::{Aws, ServiceError};
-
-/// Most tasks of one call (ECS API reference, DescribeTasks).
-const TASKS_MAX: usize = 100;
 
 /// Names of the runs whose task is meant to run, or has not stopped yet. A cluster that is not there has none.
 ///
 /// # Errors
 /// [`ServiceError`].
 pub async fn list_runs(aws: &Aws, cluster: &str, started_by: &str) -> Result<BTreeSet<String>, ServiceError> {
-    let mut pages = aws.ecs.list_tasks().cluster(cluster).started_by(started_by).into_paginator().items().send();
-    let mut arns = Vec::new();
-    while let Some(arn) = pages.next().await {
-        match arn.map_err(|error| ServiceError::new("ecs:ListTasks", &error)) {
-            Ok(arn) => arns.push(arn),
-            Err(error) if error.code() == Some("ClusterNotFoundException") => return Ok(BTreeSet::new()),
-            Err(error) => return Err(error),
-        }
-    }
-    let mut runs = BTreeSet::new();
-    for batch in arns.chunks(TASKS_MAX) {
-        let call = aws.ecs.describe_tasks().cluster(cluster).set_tasks(Some(batch.to_vec())).include(TaskField::Tags);
-        let reply = call.send().await.map_err(|error| ServiceError::new("ecs:DescribeTasks", &error))?;
-        runs.extend(reply.tasks().iter().filter(|task| task.last_status() != Some("STOPPED")).filter_map(run));
-    }
-    Ok(runs)
+    let arns = match list_tasks(aws, cluster, started_by).await {
+        Ok(arns) => arns,
+        Err(error) if error.code() == Some("ClusterNotFoundException") => return Ok(BTreeSet::new()),
+        Err(error) => return Err(error),
+    };
+    let tasks = describe_with_tags(aws, cluster, &arns).await?;
+    Ok(tasks.iter().filter(|task| task.last_status() != Some("STOPPED")).filter_map(run).collect())
 }
 
 /// The run is named in the grant, which a task keeps, and in a tag, which it may never have had.

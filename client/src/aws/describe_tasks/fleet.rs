@@ -33,16 +33,25 @@ pub struct FleetTask {
     pub spot: bool,
 }
 
-/// Looks at tasks of one cluster, a hundred at a time. What ECS does not know (any more) is left out.
+/// Looks at tasks of one cluster. What ECS does not know (any more) is left out.
 ///
 /// # Errors
 /// [`ServiceError`].
 pub async fn describe_fleet(aws: &Aws, cluster: &str, arns: &[String]) -> Result<Vec<FleetTask>, ServiceError> {
+    let tasks = describe_with_tags(aws, cluster, arns).await?;
+    Ok(tasks.iter().filter_map(FleetTask::read).collect())
+}
+
+/// Tasks of one cluster as ECS tells them, their tags included, asked for a hundred at a time.
+///
+/// # Errors
+/// [`ServiceError`].
+pub(crate) async fn describe_with_tags(aws: &Aws, cluster: &str, arns: &[String]) -> Result<Vec<Task>, ServiceError> {
     let mut found = Vec::with_capacity(arns.len());
     for batch in arns.chunks(TASKS_MAX) {
         let call = aws.ecs.describe_tasks().cluster(cluster).set_tasks(Some(batch.to_vec())).include(TaskField::Tags);
         let reply = call.send().await.map_err(|error| ServiceError::new("ecs:DescribeTasks", &error))?;
-        found.extend(reply.tasks().iter().filter_map(FleetTask::read));
+        found.extend(reply.tasks.unwrap_or_default());
     }
     Ok(found)
 }
