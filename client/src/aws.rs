@@ -12,16 +12,22 @@ pub mod describe_services;
 pub mod describe_task_definition;
 pub mod describe_tasks;
 pub mod error;
+pub mod execute_command;
+pub mod generate_data_key;
 pub mod get_caller_identity;
+pub mod get_log_events;
 pub mod list_clusters;
 pub mod list_runs;
 pub mod list_services;
 pub mod list_task_definitions;
 pub mod list_tasks;
 pub mod register_task_definition;
+pub mod resume_session;
 pub mod revoke_security_group_ingress;
 pub mod run_task;
+pub mod start_session;
 pub mod stop_task;
+pub mod terminate_session;
 mod verbatim;
 
 pub use error::ServiceError;
@@ -37,7 +43,13 @@ pub struct Aws {
     pub ec2: aws_sdk_ec2::Client,
     /// AWS STS, for who is calling.
     pub sts: aws_sdk_sts::Client,
-    /// The region every call goes to.
+    /// AWS Systems Manager, for sessions to containers.
+    pub ssm: aws_sdk_ssm::Client,
+    /// AWS KMS, for the keys of encrypted sessions.
+    pub kms: aws_sdk_kms::Client,
+    /// CloudWatch Logs, for the host key that a container announces there.
+    pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// The region of every call, unless the call says otherwise.
     pub region: String,
 }
 
@@ -49,6 +61,9 @@ impl Aws {
             ecs: aws_sdk_ecs::Client::new(config),
             ec2: aws_sdk_ec2::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
+            ssm: aws_sdk_ssm::Client::new(config),
+            kms: aws_sdk_kms::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
         }
     }

@@ -1,17 +1,25 @@
 //! The command line: arguments, `FARGATE_LOGIN_*` variables and configuration files become an [`Invocation`].
 
+mod errand;
 mod fargate_size;
+mod file_values;
 pub(crate) mod flags;
 mod fleet;
+mod forward_values;
 mod help;
 mod ingress_values;
 mod layers;
+mod listing;
+mod listing_values;
 pub(crate) mod nearest;
+mod openssh;
 mod over;
 mod ssh_option;
 mod translate;
 mod values;
 pub(crate) mod wrong;
+
+pub(crate) use openssh::KEEPER_FLAG;
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,8 +29,9 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 
-use self::flags::{Cli, Flags, GcFlags, LocalFlags, Sub};
+use self::flags::{Cli, FileFlags, Flags, GcFlags, LocalFlags, Sub};
 use self::layers::Env;
+use self::listing::Surroundings;
 use self::wrong::{Origin, UsageError};
 use crate::argv;
 use crate::options::{GcOptions, Invocation, LocalOptions};
@@ -60,15 +69,22 @@ pub fn parse(
     let mut command = command();
     let args = argv::to_clap(args, &command)?;
     let parsed =
-        command.try_get_matches_from_mut(args).and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+        command.try_get_matches_from_mut(&args).and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     let (cli, matches) = parsed.map_err(|error| told_by_clap(&error, &command))?;
     match cli.subcommand {
         None => login([cli.login, Flags::default()], env, cwd),
         Some(Sub::Login(flags)) => login([cli.login, *flags], env, cwd),
+        Some(Sub::Forward(flags)) => login([cli.login, flags.into_flags()], env, cwd),
+        Some(Sub::Cp(flags)) => login([cli.login, flags.into_flags()?], env, cwd),
         Some(Sub::Local(flags)) => local(&flags, &matches, env),
         Some(Sub::Ps(flags)) => fleet::ps(flags, &matches, env, cwd),
         Some(Sub::Stop(flags)) => fleet::stop(flags, &matches, env, cwd),
+        Some(Sub::Services(flags)) => listing::services(flags, Surroundings { matches: &matches, env, cwd }),
+        Some(Sub::Tasks(flags)) => listing::tasks(flags, Surroundings { matches: &matches, env, cwd }),
+        Some(Sub::Describe(flags)) => listing::describe(flags, Surroundings { matches: &matches, env, cwd }),
         Some(Sub::Gc(flags)) => gc(flags, &matches, env, cwd),
+        Some(Sub::Proxy(flags)) => openssh::proxy(*flags, &args, &matches, env, cwd),
+        Some(Sub::SshConfig(flags)) => openssh::ssh_config(*flags, &args, &matches, env, cwd),
     }
 }
 
@@ -85,18 +101,28 @@ fn command() -> Command {
     command
         .override_help(login.clone())
         .mut_subcommand("login", |command| command.override_help(login))
+        .mut_subcommand(translate::FORWARD, of(help::forward))
+        .mut_subcommand(translate::CP, of(help::cp))
         .mut_subcommand(translate::LOCAL, of(help::local))
         .mut_subcommand(translate::PS, of(help::ps))
         .mut_subcommand(translate::STOP, of(help::stop))
+        .mut_subcommand(translate::SERVICES, of(help::services))
+        .mut_subcommand(translate::TASKS, of(help::tasks))
+        .mut_subcommand(translate::DESCRIBE, of(help::describe))
         .mut_subcommand(translate::GC, of(help::gc))
+        .mut_subcommand(translate::SSH_CONFIG, |command| of(help::ssh_config)(hide_unused(command)))
+        .mut_subcommand(translate::PROXY, |command| of(help::proxy)(hide_unused(command)))
 }
 
-/// Flags before the word `login`, and flags behind it, which win.
+/// Without the flags of a login that OpenSSH has no use for.
+fn hide_unused(command: Command) -> Command {
+    command.mut_args(|arg| if openssh::is_unused(&arg) { arg.hide(true) } else { arg })
+}
+
+/// Flags before the word `login` or `forward`, and flags behind it, which win.
 fn login(flags: [Flags; 2], env: Env<'_>, cwd: &Path) -> Result<Invocation, Usage> {
-    let is_shell_line = flags.iter().any(|flags| flags.shell_command.is_some());
-    if is_shell_line && flags.iter().any(|flags| !flags.command.is_empty()) {
-        return Err(UsageError::TwoCommands.into());
-    }
+    let errand = errand::of(&flags)?;
+    let carried = FileFlags::carried(&flags);
     let names = |name: fn(&Flags) -> &Option<String>| flags.iter().any(|flags| name(flags).is_some());
     if names(|flags| &flags.task_definition) && names(|flags| &flags.from) {
         return Err(UsageError::TwoOriginals.into());
@@ -106,6 +132,9 @@ fn login(flags: [Flags; 2], env: Env<'_>, cwd: &Path) -> Result<Invocation, Usag
         options = layers::with_values(flags, &Origin::Flag("--env".to_owned()), env)?.over(options);
     }
     fargate_size::check(options.cpu, options.memory)?;
+    errand::check(&errand, &options.forwards)?;
+    options.errand = errand;
+    options.carried = carried;
     Ok(Invocation::Login(Box::new(options)))
 }
 
@@ -119,9 +148,7 @@ fn gc(flags: GcFlags, matches: &ArgMatches, env: Env<'_>, cwd: &Path) -> Result<
         clusters: flags::Reach::clusters(all, options.cluster),
         dry_run: options.dry_run,
         older_than,
-        profile: options.profile,
-        region: options.region,
-        endpoint_url: options.endpoint_url,
+        source: options.source,
         quiet: options.quiet,
         verbose: options.verbose,
     }))

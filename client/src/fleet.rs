@@ -2,8 +2,9 @@
 
 pub mod clock;
 pub mod ps;
+pub(crate) mod short_id;
 pub mod stop;
-mod table;
+pub(crate) mod table;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::signals::Stop;
 use crate::ui::Ui;
 
 /// Cluster when none is named, as in the API.
-const DEFAULT_CLUSTER: &str = "default";
+pub(crate) const DEFAULT_CLUSTER: &str = "default";
 
 /// One task of this tool.
 #[derive(Clone, Debug)]
@@ -66,16 +67,8 @@ pub async fn run(options: FleetOptions, aws: &Aws, ui: &Ui, stop: &Stop) -> u8 {
 /// # Errors
 /// [`ServiceError`], when it is not known which clusters there are.
 pub async fn find(clusters: &Clusters, aws: &Aws, ui: &Ui) -> Result<Fleet, ServiceError> {
-    let names = match clusters {
-        Clusters::Default => vec![DEFAULT_CLUSTER.to_owned()],
-        Clusters::Named(name) => vec![name.clone()],
-        Clusters::All => {
-            ui.phase("ListClusters");
-            list_clusters(aws).await?
-        }
-    };
     let mut fleet = Fleet::default();
-    for name in names {
+    for name in names(clusters, aws, ui).await? {
         ui.phase(&format!("ListTasks {name}"));
         match in_cluster(aws, &name).await {
             Ok(tasks) => fleet.members.extend(tasks.into_iter().map(|task| Member::new(&name, task))),
@@ -83,6 +76,21 @@ pub async fn find(clusters: &Clusters, aws: &Aws, ui: &Ui) -> Result<Fleet, Serv
         }
     }
     Ok(fleet)
+}
+
+/// Names or ARNs of these clusters.
+///
+/// # Errors
+/// [`ServiceError`], when it is not known which clusters there are.
+pub(crate) async fn names(clusters: &Clusters, aws: &Aws, ui: &Ui) -> Result<Vec<String>, ServiceError> {
+    match clusters {
+        Clusters::Default => Ok(vec![DEFAULT_CLUSTER.to_owned()]),
+        Clusters::Named(name) => Ok(vec![name.clone()]),
+        Clusters::All => {
+            ui.phase("ListClusters");
+            list_clusters(aws).await
+        }
+    }
 }
 
 async fn in_cluster(aws: &Aws, cluster: &str) -> Result<Vec<FleetTask>, ServiceError> {

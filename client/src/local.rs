@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use local_fargate::{Config, LocalFargate, ProcessImage, StartError};
 
+use crate::announcement;
 use crate::error::Advice;
-use crate::options::{Latency, Launcher, LocalOptions, Options};
+use crate::options::{HostKeyMode, Latency, Launcher, LocalOptions, Options};
 use crate::signals::Stop;
 use crate::ui::Ui;
 
@@ -20,6 +21,9 @@ const TEST_CLI: &str = include_str!("../../task-definitions/test-cli.json");
 /// Network of the stand-in, for those who name none.
 const SUBNET: &str = "subnet-1";
 const SECURITY_GROUP: &str = "sg-1";
+/// Where the stand-in keeps the log, and the role without which ECS takes no `awslogs`.
+const LOG_GROUP: &str = "/ecs/test-cli";
+const EXECUTION_ROLE: &str = "arn:aws:iam::000000000000:role/test-cli-execution";
 
 /// Why there is no stand-in.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +96,9 @@ pub async fn start(options: &mut Options) -> Result<LocalFargate, LocalError> {
     }
     let mut config = config()?;
     config.launcher = launcher(options.local.unwrap_or_default());
+    if options.host_key == Some(HostKeyMode::Logs) {
+        config.task_definitions = vec![logged(TEST_CLI, &config.region)?];
+    }
     Ok(LocalFargate::start(config).await?)
 }
 
@@ -158,9 +165,20 @@ fn config() -> Result<Config, LocalError> {
     Ok(config)
 }
 
+/// The shipped task definition with a log that the stand-in keeps. Nobody's account is asked for the group or the role.
+fn logged(definition: &str, region: &str) -> Result<String, LocalError> {
+    let mut definition: serde_json::Value = serde_json::from_str(definition).map_err(|error| broken(&error))?;
+    definition["executionRoleArn"] = EXECUTION_ROLE.into();
+    definition["containerDefinitions"][0]["logConfiguration"] = announcement::awslogs(LOG_GROUP, region);
+    Ok(definition.to_string())
+}
+
+fn broken(error: &dyn std::fmt::Display) -> LocalError {
+    LocalError::TaskDefinition(error.to_string())
+}
+
 /// The image that the shipped task definition names, as a process.
 fn image(executable: PathBuf) -> Result<ProcessImage, LocalError> {
-    let broken = |error: &dyn std::fmt::Display| LocalError::TaskDefinition(error.to_string());
     let definition: serde_json::Value = serde_json::from_str(TEST_CLI).map_err(|error| broken(&error))?;
     let name = definition["containerDefinitions"][0]["image"].as_str().ok_or_else(|| broken(&"no image"))?;
     let entry_point = vec![executable.into_os_string(), INIT_WORD.into()];

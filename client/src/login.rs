@@ -1,9 +1,15 @@
-//! The sentence: plan, task, ready, connect, session, stop. The only module that sees every stage.
+//! The sentence: plan, task, ready, connect, errand, stop. The only module that sees every stage.
 
+mod child;
+mod definition;
+mod errand;
+mod files;
+mod for_openssh;
 mod letting_in;
 mod planning;
 mod way_back;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,18 +19,24 @@ use crate::aws::describe_tasks::describe_task;
 use crate::aws::{Aws, ServiceError};
 use crate::checkpoint::checkpoint;
 use crate::error::{Advice, EXIT_FAILURE, EXIT_USAGE};
+use crate::files::CopyError;
+use crate::forward::{ForwardError, Forwarding};
 use crate::ingress::OpenError;
 use crate::my_ip::MyIpError;
-use crate::options::{Options, TimingsFormat};
+use crate::openssh::directory::DirectoryError;
+use crate::options::{Errand, Options, TimingsFormat};
 use crate::origin::OriginError;
 use crate::plan::{Plan, PlanError};
-use crate::ready::{ReadyError, Stopped, Wait, wait_until_ready};
-use crate::session::{self, ExitStatus, SessionError, SessionRequest};
+use crate::ready::dial::DialFailure;
+use crate::ready::{Reached, ReadyError, Stopped, Wait, wait_until_ready};
+use crate::recording::{self, RecordError, Recording};
+use crate::session::{self, ExitStatus, SessionError};
 use crate::signals::Stop;
 use crate::ssh::{self, HANDSHAKE_TIMEOUT, Settings, SshError};
 use crate::task::{LaunchError, Task};
 use crate::timings::{Owner, Timings};
 use crate::ui::Ui;
+use child::ChildError;
 use way_back::WayToTask;
 
 /// Time for a clean SSH disconnect, which nobody waits for.
@@ -33,6 +45,9 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 /// Everything that can end a login early.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
+    /// The session cannot be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// There is no plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -60,9 +75,24 @@ pub enum LoginError {
     /// The session failed.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// Something is not forwarded.
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
+    /// The program of this machine does not run.
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    /// Files were not copied.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
     /// The task ended under the session.
     #[error("the task stopped: {}", .0.describe())]
     Stopped(Stopped),
+    /// It took connections before, and does not any more.
+    #[error("the task does not answer any more: {0}")]
+    Unreachable(DialFailure),
+    /// There is no place for what OpenSSH is told.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// A signal ended it.
     #[error("stopped by {0}")]
     Interrupted(&'static str),
@@ -71,6 +101,7 @@ pub enum LoginError {
 impl Advice for LoginError {
     fn hints(&self) -> Vec<String> {
         match self {
+            Self::Record(error) => error.hints(),
             Self::Plan(error) => error.hints(),
             Self::Origin(error) => error.hints(),
             Self::Service(error) => error.hints(),
@@ -80,7 +111,12 @@ impl Advice for LoginError {
             Self::Ready(error) => error.hints(),
             Self::Ssh(error) => error.hints(),
             Self::Session(error) => error.hints(),
+            Self::Forward(error) => error.hints(),
+            Self::Child(error) => error.hints(),
+            Self::Copy(error) => error.hints(),
             Self::Stopped(stopped) => stopped.hints(),
+            Self::Unreachable(failure) => vec![failure.hint().to_owned()],
+            Self::Directory(error) => error.hints(),
             Self::Interrupted(_) => Vec::new(),
         }
     }
@@ -89,7 +125,10 @@ impl Advice for LoginError {
 /// One login, from the plan to the farewell. Returns the exit status of the program.
 pub async fn run(options: Options, aws: &Aws, ui: &Ui, stop: &Stop) -> u8 {
     let timings = Timings::start();
-    let dry_run = options.dry_run;
+    if let Err(error) = recording::check(&options) {
+        return fail(&LoginError::Record(error), ui, stop);
+    }
+    let (dry_run, record) = (options.dry_run, options.record.clone());
     let planned = tokio::select! {
         planned = planning::plan(options, aws, ui, &timings, &stop.first) => planned,
         () = stop.first.cancelled() => Err(LoginError::Interrupted(stop.signal_name())),
@@ -98,12 +137,48 @@ pub async fn run(options: Options, aws: &Aws, ui: &Ui, stop: &Stop) -> u8 {
         // A plan that was finished at the last moment is not launched any more.
         Ok(_) if stop.first.is_cancelled() => fail(&LoginError::Interrupted(stop.signal_name()), ui, stop),
         Err(error) => fail(&error, ui, stop),
-        Ok(planned) if dry_run => planned.show(aws, ui).await,
-        Ok(planned) => {
-            let (plan, timings, settled) = (&planned.plan, &timings, &CancellationToken::new());
-            Box::pin(letting_in::launch_admitted(&Run { plan, aws, ui, stop, timings, settled })).await
-        }
+        Ok(planned) if dry_run => planned.show(aws, ui),
+        Ok(planned) => match prepare(&planned.plan, record.as_deref(), ui).await {
+            Ok(prepared) => launch_prepared(&planned.plan, aws, ui, stop, &timings, prepared).await,
+            Err(error) => fail(&error, ui, stop),
+        },
     }
+}
+
+/// What this machine has for the errand.
+struct Prepared {
+    forwarding: Forwarding,
+    recording: Option<Recording>,
+}
+
+/// What this machine has to have for the errand, before anything is launched for it.
+async fn prepare(plan: &Plan, record: Option<&Path>, ui: &Ui) -> Result<Prepared, LoginError> {
+    if let Errand::Child(words) = &plan.errand {
+        child::check(words)?;
+    }
+    files::check(plan)?;
+    let forwarding = Forwarding::prepare(plan.forwards.clone(), ui).await.map_err(ForwardError::Bind)?;
+    if let Errand::Child(_) = &plan.errand
+        && forwarding.local().len() < plan.forwards.local.len()
+    {
+        // With `--keep-going` one may be missing, and the numbers in the program's arguments would be others'.
+        ui.warn("not every forward stands: their numbers count those that do");
+    }
+    // The last: a file that no session will come to would stay.
+    Ok(Prepared { forwarding, recording: record.map(Recording::create).transpose()? })
+}
+
+async fn launch_prepared(plan: &Plan, aws: &Aws, ui: &Ui, stop: &Stop, timings: &Timings, prepared: Prepared) -> u8 {
+    let Prepared { forwarding, recording } = prepared;
+    let (recorded, settled) = (recording.as_ref(), &CancellationToken::new());
+    let run = Run { plan, aws, ui, stop, timings, settled, recording: recorded, forwarding: &forwarding };
+    let code = Box::pin(letting_in::launch_admitted(&run)).await;
+    if let Some(recording) = recording
+        && let Some(loss) = recording.finish().await
+    {
+        ui.warn(&loss);
+    }
+    code
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -113,8 +188,11 @@ struct Run<'a> {
     ui: &'a Ui,
     stop: &'a Stop,
     timings: &'a Timings,
+    /// What the session shows is kept there, if anywhere.
+    recording: Option<&'a Recording>,
     /// Cancelled once the connection stands, or will not stand any more.
     settled: &'a CancellationToken,
+    forwarding: &'a Forwarding,
 }
 
 async fn launch_and_visit(run: &Run<'_>) -> u8 {
@@ -143,6 +221,9 @@ async fn launch_and_visit(run: &Run<'_>) -> u8 {
 
 /// Everything between a launched task and its end. Cancellable at every point.
 async fn visit(run: &Run<'_>, task: &Task) -> Result<ExitStatus, LoginError> {
+    if let Errand::OpenSsh(door) = &run.plan.errand {
+        return for_openssh::serve(run, task, door).await;
+    }
     let connected = tokio::select! {
         connected = connect(run, task) => connected,
         () = run.stop.first.cancelled() => Err(LoginError::Interrupted(run.stop.signal_name())),
@@ -153,37 +234,26 @@ async fn visit(run: &Run<'_>, task: &Task) -> Result<ExitStatus, LoginError> {
     };
     run.settled.cancel();
     checkpoint("after-connect", &run.stop.first).await;
-    run.timings.begin("session", Owner::Session);
-    run.ui.clear();
-    let request = SessionRequest {
-        command: run.plan.command.clone(),
-        tty: run.plan.tty,
-        escape: run.plan.escape,
-        set_env: run.plan.set_env.clone(),
-        reconnect_grace: run.plan.reconnect_grace,
-        quiet: run.plan.quiet,
-    };
-    let status = session::run(&mut connection, request, &way, run.stop.first.clone()).await;
-    checkpoint("after-session", &run.stop.first).await;
+    let status = errand::run(run, &mut connection, &way).await;
     run.timings.begin("disconnect", Owner::Client);
-    // The session is over either way; the disconnect message is a courtesy.
+    // The errand is over either way; the disconnect message is a courtesy.
     let _ = tokio::time::timeout(DISCONNECT_TIMEOUT, connection.disconnect()).await;
     match status {
         Err(_) if run.stop.first.is_cancelled() => Err(LoginError::Interrupted(run.stop.signal_name())),
-        other => Ok(other?),
+        other => other,
     }
 }
 
 async fn connect<'a>(run: &'a Run<'a>, task: &'a Task) -> Result<(ssh::Connection, WayToTask<'a>), LoginError> {
     let wait = Wait { task, plan: run.plan, aws: run.aws, ui: run.ui, timings: run.timings };
-    let (stream, route) = wait_until_ready(wait).await?;
+    let Reached { stream, route, host_key } = wait_until_ready(wait).await?;
     checkpoint("after-route", &run.stop.first).await;
     run.timings.begin("SSH handshake", Owner::Client);
     tracing::info!(%route, "the task answers");
     let settings = Settings {
         user: run.plan.user.clone(),
         identity: Arc::new(run.plan.identity.clone()),
-        host_key: run.plan.host_key.clone(),
+        host_key,
         server_alive_interval: run.plan.server_alive_interval,
         server_alive_count_max: run.plan.server_alive_count_max as usize,
         handshake_timeout: HANDSHAKE_TIMEOUT,
@@ -198,7 +268,7 @@ async fn explain(
     task: &Task,
     outcome: Result<ExitStatus, LoginError>,
 ) -> Result<ExitStatus, LoginError> {
-    let lost = matches!(outcome, Err(LoginError::Ssh(_) | LoginError::Session(_)));
+    let lost = matches!(outcome, Err(LoginError::Ssh(_) | LoginError::Session(_) | LoginError::Forward(_)));
     if !lost || run.stop.second.is_cancelled() {
         return outcome;
     }
@@ -253,12 +323,12 @@ fn fail(error: &LoginError, ui: &Ui, stop: &Stop) -> u8 {
         return stop.exit_code().unwrap_or(EXIT_FAILURE);
     }
     ui.error(error);
-    let is_usage = match error {
-        LoginError::Plan(_) => true,
-        LoginError::Origin(error) => error.is_usage(),
-        _ => false,
-    };
-    if is_usage { EXIT_USAGE } else { EXIT_FAILURE }
+    match error {
+        LoginError::Plan(_) | LoginError::Record(_) => EXIT_USAGE,
+        LoginError::Origin(error) if error.is_usage() => EXIT_USAGE,
+        LoginError::Child(error) => error.exit_code(),
+        _ => EXIT_FAILURE,
+    }
 }
 
 fn human(duration: Duration) -> String {

@@ -1,7 +1,11 @@
 //! What the user asked for. Anything may be absent here: flags over `FARGATE_LOGIN_*` over the project file over the user
 //! file; the plan fills in the rest.
 
+pub mod carry;
+pub mod errand;
 pub mod file;
+pub mod listing;
+pub mod openssh;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +13,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::aws::config::Source;
 use crate::aws::run_task::CapacityProvider;
+use crate::forward::Forwards;
+pub use carry::{Carried, GetWhen};
+pub use errand::{Errand, RemoteCommand};
+pub use listing::{ListingOptions, Subject, TaskFilter};
+pub use openssh::{Host, ProxyOptions, SshConfigOptions};
 
 /// What one start of the program is to do.
 #[derive(Clone, Debug)]
@@ -23,6 +33,12 @@ pub enum Invocation {
     Gc(GcOptions),
     /// Show or stop what runs.
     Fleet(FleetOptions),
+    /// Tell of services and tasks, whoever has made them.
+    Listing(ListingOptions),
+    /// Connect OpenSSH to a host's run, or own that run.
+    Proxy(Box<ProxyOptions>),
+    /// Tell OpenSSH of a host.
+    SshConfig(Box<SshConfigOptions>),
 }
 
 /// Everything that a login can be told.
@@ -71,8 +87,12 @@ pub struct Options {
     pub quiet: bool,
     /// How much to say: 0 is the default.
     pub verbose: u8,
-    /// What to run at the remote.
-    pub command: RemoteCommand,
+    /// What the connection is for.
+    pub errand: Errand,
+    /// Files that go along.
+    pub carried: Carried,
+    /// What is forwarded.
+    pub forwards: Forwards,
     /// Character that starts an escape at the beginning of a line; `None` is `~`.
     pub escape: Option<EscapeChar>,
     /// Time without a byte from the server after which it is asked whether it lives; zero turns it off.
@@ -85,12 +105,8 @@ pub struct Options {
     pub set_env: Vec<(String, String)>,
     /// How the host key is verified.
     pub host_key: Option<HostKeyMode>,
-    /// AWS profile, if given as a flag.
-    pub profile: Option<String>,
-    /// AWS region, if given as a flag.
-    pub region: Option<String>,
-    /// Endpoint for every AWS service, if given as a flag.
-    pub endpoint_url: Option<String>,
+    /// What is said about AWS.
+    pub source: Source,
     /// Use the embedded stand-in for AWS instead of AWS, with tasks run by this.
     pub local: Option<Launcher>,
     /// Show the plan, change nothing.
@@ -125,6 +141,8 @@ pub struct Options {
     pub start_timeout: Option<Duration>,
     /// Print the phase timeline at the end.
     pub timings: Option<TimingsFormat>,
+    /// File that the session is recorded in.
+    pub record: Option<PathBuf>,
 }
 
 /// When a task definition is derived from the one that is named with `--from` or found with `--like-service`.
@@ -153,18 +171,6 @@ pub enum Tty {
     Never,
 }
 
-/// What to run at the remote.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum RemoteCommand {
-    /// The user's login shell.
-    #[default]
-    Shell,
-    /// A program and its arguments, to arrive exactly as given.
-    Argv(Vec<String>),
-    /// A line for the remote shell.
-    ShellCommand(String),
-}
-
 /// The escape character of an interactive session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EscapeChar {
@@ -179,6 +185,8 @@ pub enum EscapeChar {
 pub enum HostKeyMode {
     /// The client made the one-time host key and expects exactly it.
     Pinned,
+    /// The container makes the key and announces it in its log, which the client reads.
+    Logs,
     /// Whatever key is shown is taken: for images with an `sshd` of their own.
     AcceptNew,
 }
@@ -232,12 +240,8 @@ pub struct GcOptions {
     pub dry_run: bool,
     /// How old a rule without a task has to be.
     pub older_than: Option<Duration>,
-    /// AWS profile.
-    pub profile: Option<String>,
-    /// AWS region.
-    pub region: Option<String>,
-    /// Endpoint for every AWS service.
-    pub endpoint_url: Option<String>,
+    /// What is said about AWS.
+    pub source: Source,
     /// No talk of our own but errors.
     pub quiet: bool,
     /// How much to say: 0 is the default.
@@ -264,12 +268,8 @@ pub struct FleetOptions {
     pub action: FleetAction,
     /// Where to look for tasks.
     pub clusters: Clusters,
-    /// AWS profile.
-    pub profile: Option<String>,
-    /// AWS region.
-    pub region: Option<String>,
-    /// Endpoint for every AWS service.
-    pub endpoint_url: Option<String>,
+    /// What is said about AWS.
+    pub source: Source,
     /// No talk of our own but errors.
     pub quiet: bool,
     /// How much to say: 0 is the default.

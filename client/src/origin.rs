@@ -14,10 +14,22 @@ use crate::ui::Ui;
 pub enum Origin {
     /// It was named, and runs as it is.
     Named,
-    /// It was found, and its container starts the init already.
+    /// It was found or looked up, and runs as it is.
     Found(TaskDefinition),
     /// It is made from another, and may have to be registered.
     Derived(Box<Derived>),
+}
+
+impl Origin {
+    /// The task definition as it is registered; of a derived one, the original. `None` where it was only named.
+    #[must_use]
+    pub fn definition(&self) -> Option<&TaskDefinition> {
+        match self {
+            Self::Named => None,
+            Self::Found(definition) => Some(definition),
+            Self::Derived(derived) => Some(&derived.original),
+        }
+    }
 }
 
 /// Why there is none.

@@ -1,32 +1,38 @@
 //! The plan: options with nothing left open. Making one changes nothing anywhere; showing one is `--dry-run`.
 
+mod grant;
+pub mod host_key;
 pub mod ingress;
 pub(crate) mod overrides;
 pub mod show;
+mod tags;
 
 use std::time::Duration;
 
-use fargate_contract::{Grant, HostSeed, KeyExchange, limits};
+use fargate_contract::{HostSeed, limits};
 
+use self::grant::grant;
+use self::host_key::ExpectedKey;
 use self::ingress::{Ingress, IngressError};
 use self::overrides::{capacity_providers, overrides};
-use crate::aws::run_task::{AwsVpcConfiguration, NetworkConfiguration, RunTaskRequest, Tag};
+pub(crate) use self::tags::tag_value;
+use self::tags::tags;
+use crate::announcement::{NoLog, Place};
+use crate::aws::run_task::{AwsVpcConfiguration, NetworkConfiguration, RunTaskRequest};
 use crate::error::Advice;
-use crate::options::{EscapeChar, HostKeyMode, Launcher, Options, RemoteCommand, TimingsFormat, Tty};
+use crate::forward::Forwards;
+use crate::options::{Carried, Errand, EscapeChar, HostKeyMode, Options, TimingsFormat, Tty};
 use crate::price::Size;
-use crate::ssh::host_key::HostKey;
 use crate::ssh::identity::OneTimeKey;
 
 /// `startedBy` of every task of ours, as the ancestor's.
 pub const STARTED_BY: &str = "ecs-fargate-login";
 /// SSH user when none is named: the ancestor's, and in our image the container's own user.
-const DEFAULT_USER: &str = "root";
+pub(crate) const DEFAULT_USER: &str = "root";
 /// Container when none is named: the ancestor's.
 pub(crate) const DEFAULT_CONTAINER: &str = "cli";
-/// Port of a task of the embedded stand-in: an ordinary user may not listen on 22.
-const LOCAL_PORT: u16 = 2222;
 /// Our own image answers some 20 to 60 s after RunTask; a large one may take minutes.
-const START_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// As OpenSSH users set it who care: a dead peer is noticed in 45 s.
 const SERVER_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const SERVER_ALIVE_COUNT_MAX: u32 = 3;
@@ -35,8 +41,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Most subnets and security groups of a task (ECS API reference, AwsVpcConfiguration).
 const SUBNETS_MAX: usize = 16;
 const SECURITY_GROUPS_MAX: usize = 5;
-/// Longest tag value (ECS API reference, Tag).
-const TAG_VALUE_MAX_CHARS: usize = 256;
 
 /// Everything one run needs to know.
 #[derive(Debug)]
@@ -58,9 +62,13 @@ pub struct Plan {
     /// The one-time key.
     pub identity: OneTimeKey,
     /// How the host key is verified.
-    pub host_key: HostKey,
-    /// What to run.
-    pub command: RemoteCommand,
+    pub host_key: ExpectedKey,
+    /// What the connection is for.
+    pub errand: Errand,
+    /// Files that go along.
+    pub carried: Carried,
+    /// What is forwarded.
+    pub forwards: Forwards,
     /// Whether to ask for a terminal.
     pub tty: Tty,
     /// Escape character.
@@ -115,6 +123,9 @@ pub enum PlanError {
     /// Nobody can be let in.
     #[error(transparent)]
     Ingress(#[from] IngressError),
+    /// There is no log to read the host key in.
+    #[error(transparent)]
+    NoLog(#[from] NoLog),
     /// The grant cannot be written.
     #[error(transparent)]
     Grant(#[from] fargate_contract::GrantError),
@@ -133,6 +144,7 @@ impl Advice for PlanError {
             },
             Self::TooMany { .. } => "leave some out".to_owned(),
             Self::Ingress(error) => return error.hints(),
+            Self::NoLog(error) => return error.hints(),
             Self::OverridesTooLong { longest: Some(name), .. } => {
                 format!("shorten `--env {name}` (the longest), or put it into the task definition")
             }
@@ -159,6 +171,8 @@ pub struct Given {
     pub now: jiff::Timestamp,
     /// Time from SIGTERM to SIGKILL, where SIGTERM is Spot's notice.
     pub stop_notice: Option<Duration>,
+    /// Where the container's output goes; asked for only where the host key is to be read there.
+    pub log: Option<Place>,
 }
 
 impl Plan {
@@ -203,13 +217,12 @@ impl Plan {
             public,
             port: grant.port,
             user: options.user.unwrap_or_else(|| DEFAULT_USER.to_owned()),
-            host_key: match mode {
-                HostKeyMode::Pinned => HostKey::Pinned(given.host_seed.public_key()),
-                HostKeyMode::AcceptNew => HostKey::AcceptNew,
-            },
+            host_key: ExpectedKey::new(mode, &given)?,
             run: given.run,
             identity: given.identity,
-            command: options.command,
+            errand: options.errand,
+            carried: options.carried,
+            forwards: options.forwards,
             tty: options.tty,
             escape: options.escape,
             set_env: options.set_env,
@@ -260,38 +273,6 @@ fn check_count(what: &'static str, given: usize, most: usize) -> Result<(), Plan
     if given > most { Err(PlanError::TooMany { what, given, most }) } else { Ok(()) }
 }
 
-fn grant(options: &Options, given: &Given, mode: HostKeyMode) -> Grant {
-    // A process of this machine is one of an ordinary user's; a container is as on Fargate.
-    let default_port = if options.local == Some(Launcher::Process) { LOCAL_PORT } else { limits::DEFAULT_PORT };
-    Grant {
-        // A foreign sshd has its own host key: the seed would be a secret sent for nothing.
-        host_seed: (mode == HostKeyMode::Pinned).then(|| given.host_seed.clone()),
-        // Nobody has this key but our own client; and what a foreign sshd offers is its own affair.
-        key_exchange: if mode == HostKeyMode::AcceptNew { KeyExchange::Any } else { KeyExchange::PostQuantum },
-        port: options.port.unwrap_or(default_port),
-        login_timeout: options.login_timeout.unwrap_or(limits::LOGIN_TIMEOUT),
-        idle_timeout: options.idle_timeout.filter(|idle| !idle.is_zero()),
-        max_lifetime: options.max_lifetime.unwrap_or(limits::MAX_LIFETIME),
-        reconnect_grace: options.reconnect_grace.unwrap_or(limits::RECONNECT_GRACE),
-        stop_notice: given.stop_notice,
-        run: Some(given.run.clone()),
-        ..Grant::new(given.identity.public_key().clone())
-    }
-}
-
-fn tags(given: &Given) -> Vec<Tag> {
-    let tag = |key: &str, value: &str| Tag { key: format!("fargate-login:{key}"), value: tag_value(value) };
-    let mut tags = vec![tag("run", &given.run), tag("version", env!("CARGO_PKG_VERSION"))];
-    tags.extend(given.caller.as_deref().map(|caller| tag("caller", caller)));
-    tags
-}
-
-/// A value of the characters that every service takes in tags (ECS API reference, Tag).
-pub(crate) fn tag_value(text: &str) -> String {
-    let allowed = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
-    text.chars().map(|c| if allowed(c) { c } else { '_' }).take(TAG_VALUE_MAX_CHARS).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,7 +287,13 @@ mod tests {
             my_ip: None,
             now: jiff::Timestamp::UNIX_EPOCH,
             stop_notice: None,
+            log: None,
         }
+    }
+
+    pub(super) fn place() -> Place {
+        let [group, prefix, region] = ["/ecs/cli", "p", "eu-west-1"].map(str::to_owned);
+        Place { group, prefix, container: "cli".to_owned(), region }
     }
 
     pub(super) fn options() -> Options {
@@ -351,7 +338,19 @@ mod tests {
         assert!(names(&pinned).contains(&"_FARGATE_LOGIN_HOST_SEED".to_owned()));
         let open = Options { host_key: Some(HostKeyMode::AcceptNew), ..options() };
         let open = Plan::new(open, given()).expect("a plan");
-        assert_eq!(names(&open), ["_AUTHORIZED_PUBLIC_KEY", "_FARGATE_LOGIN_RUN"]);
+        assert_eq!(names(&open), ["_AUTHORIZED_PUBLIC_KEY", "_FARGATE_LOGIN_RUN", "_FARGATE_LOGIN_CALLER"]);
+        let logs = Options { host_key: Some(HostKeyMode::Logs), ..options() };
+        let logs = Plan::new(logs, Given { log: Some(place()), ..given() }).expect("a plan");
+        assert_eq!(
+            names(&logs),
+            [
+                "_AUTHORIZED_PUBLIC_KEY",
+                "_FARGATE_LOGIN_KEX",
+                "_FARGATE_LOGIN_FORWARDING",
+                "_FARGATE_LOGIN_RUN",
+                "_FARGATE_LOGIN_CALLER"
+            ]
+        );
     }
 
     #[test]
@@ -372,10 +371,10 @@ mod tests {
     }
 
     #[test]
-    fn tags_hold_only_what_tags_may() {
+    fn the_grant_names_the_caller_as_sts_does() {
         let plan = Plan::new(options(), given()).expect("a plan");
-        let caller = plan.request.tags.iter().find(|tag| tag.key == "fargate-login:caller").expect("the caller's tag");
-        assert_eq!(caller.value, "arn:aws:iam::000000000000:user/o_neil");
-        assert!(Plan::new(Options { no_tags: true, ..options() }, given()).expect("a plan").request.tags.is_empty());
+        let environment = &plan.request.overrides.container_overrides[0].environment;
+        let caller = environment.iter().find(|variable| variable.name == "_FARGATE_LOGIN_CALLER").expect("the caller");
+        assert_eq!(caller.value, "arn:aws:iam::000000000000:user/o'neil", "what a tag could not hold");
     }
 }

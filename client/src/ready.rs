@@ -1,8 +1,9 @@
 //! From a launched task to bytes that answer: polls ECS, finds the address and dials it, all at once. "Ready" means that the
-//! SSH identification string arrived, not that ECS says RUNNING.
+//! SSH identification string arrived, not that ECS says RUNNING, and that it is known which key the host has to show.
 
 pub mod dial;
 pub mod poll;
+mod reach;
 pub mod route;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use crate::aws::{Aws, ServiceError, advice};
 use crate::error::Advice;
 use crate::plan::Plan;
+use crate::ssh::host_key::HostKey;
 use crate::task::Task;
 use crate::timings::Timings;
 use crate::ui::Ui;
@@ -35,6 +37,17 @@ pub struct Wait<'a> {
     pub timings: &'a Timings,
 }
 
+/// A task that answers.
+#[derive(Debug)]
+pub struct Reached {
+    /// The connection; its identification string is still unread.
+    pub stream: TcpStream,
+    /// How it was reached.
+    pub route: Route,
+    /// The key that it has to show.
+    pub host_key: HostKey,
+}
+
 /// Why the task never answered.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ReadyError {
@@ -51,7 +64,7 @@ pub enum ReadyError {
     #[error("the task has no public address")]
     NoPublicAddress,
     /// Time is up.
-    #[error("the task did not answer SSH within {} s: {}", .after.as_secs(), .seen.describe())]
+    #[error("the task {} within {} s: {}", .seen.failure(), .after.as_secs(), .seen.describe())]
     Timeout {
         /// How long we waited.
         after: Duration,
@@ -84,27 +97,19 @@ pub struct Seen {
     pub route: Option<Route>,
     /// Why the last dial failed.
     pub dial: Option<DialFailure>,
+    /// The log that does not name the host's key, once all else is there.
+    pub silent_log: Option<String>,
 }
 
-/// Waits until the task answers SSH; the stream's identification string is still unread.
+/// Waits until the task answers SSH.
 ///
 /// # Errors
 /// [`ReadyError`]. Cancel-safe: nothing is left behind when the future is dropped.
-pub async fn wait_until_ready(wait: Wait<'_>) -> Result<(TcpStream, Route), ReadyError> {
+pub async fn wait_until_ready(wait: Wait<'_>) -> Result<Reached, ReadyError> {
     let (states_tx, states_rx) = watch::channel(wait.task.state.clone());
     let (seen_tx, seen_rx) = watch::channel(Seen::default());
-    let reach = async {
-        let route = route::find(wait, states_rx.clone()).await?;
-        seen_tx.send_modify(|seen| seen.route = Some(route.clone()));
-        if let Some(mismatch) = wait.plan.ingress.as_ref().and_then(|ingress| ingress.mismatch(&route)) {
-            wait.ui.warn(&mismatch);
-        }
-        wait.ui.phase(&format!("waiting for SSH at {route}"));
-        let stream = dial::until_identified(&route, wait.plan.connect_timeout, &seen_tx).await;
-        Ok((stream, route))
-    };
     let outcome = tokio::select! {
-        outcome = reach => outcome,
+        outcome = reach::reach(wait, states_rx.clone(), &seen_tx) => outcome,
         error = poll::watch_task(wait, &states_tx) => Err(error),
         () = tokio::time::sleep(wait.plan.start_timeout) => {
             let seen = Seen { phase: states_rx.borrow().phase().to_owned(), ..seen_rx.borrow().clone() };
@@ -150,8 +155,15 @@ impl Stopped {
 }
 
 impl Seen {
+    const fn failure(&self) -> &'static str {
+        if self.silent_log.is_some() { "did not announce its host key" } else { "did not answer SSH" }
+    }
+
     fn describe(&self) -> String {
         let phase = if self.phase.is_empty() { "unknown" } else { &self.phase };
+        if let (Some(route), Some(log)) = (&self.route, &self.silent_log) {
+            return format!("it is {phase}, and {route} answers, but no host key is in log stream {log}");
+        }
         match (&self.route, &self.dial) {
             (Some(route), Some(failure)) => format!("it is {phase}, and {route}: {failure}"),
             (Some(route), None) => format!("it is {phase}, and {route} says nothing"),
@@ -168,6 +180,10 @@ impl Advice for ReadyError {
             Self::Gone => "it may have been stopped by somebody else; CloudTrail's StopTask events tell by whom",
             Self::NoPublicAddress => {
                 "use a public subnet, or `-public=false` if its private addresses can be reached from here"
+            }
+            Self::Timeout { seen: Seen { silent_log: Some(_), .. }, .. } => {
+                "look at that log: the init writes a `listen` line when it starts, and CloudWatch Logs shows it some seconds later; an image \
+                 with an sshd of its own writes none"
             }
             Self::Timeout { seen: Seen { dial: Some(failure), .. }, .. } => failure.hint(),
             Self::Timeout { seen: Seen { route: Some(_), .. }, .. } => DialFailure::TimedOut.hint(),

@@ -5,10 +5,10 @@ use std::io::Write as _;
 
 use crate::aws::Aws;
 use crate::error::{EXIT_FAILURE, EXIT_USAGE};
-use crate::options::{FleetOptions, GcOptions, Invocation, Options};
+use crate::options::{FleetOptions, GcOptions, Invocation, ListingOptions, Options, ProxyOptions};
 use crate::signals::Stop;
 use crate::ui::Ui;
-use crate::{aws, cli, fleet, gc, local, login};
+use crate::{aws, cli, fleet, gc, listing, local, login, openssh};
 
 /// Worker threads: one moves bytes while the other encrypts; more would only wait.
 const WORKER_THREADS: usize = 2;
@@ -23,6 +23,7 @@ pub fn run(arguments: Vec<OsString>) -> u8 {
         Err(usage) => return tell(&usage),
     };
     forbid_core_dumps();
+    ssh_flow::keep_freed_memory();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
     match runtime {
         Ok(runtime) => {
@@ -58,6 +59,11 @@ async fn dispatch(invocation: Invocation) -> u8 {
         Invocation::Login(options) => (options.quiet, options.verbose),
         Invocation::Gc(options) => (options.quiet, options.verbose),
         Invocation::Fleet(options) => (options.quiet, options.verbose),
+        Invocation::Listing(options) => (options.quiet, options.verbose),
+        // A keeper's stderr is for what somebody has to read.
+        Invocation::Proxy(options) if options.keeper => (options.login.quiet, 0),
+        Invocation::Proxy(options) => (options.login.quiet, options.login.verbose),
+        Invocation::SshConfig(options) => (options.login.quiet, options.login.verbose),
         Invocation::Local(_) => (false, 0),
     };
     log_to_stderr(verbose);
@@ -75,41 +81,45 @@ async fn dispatch(invocation: Invocation) -> u8 {
         Invocation::Login(options) => Box::pin(log_in(*options, &ui, &stop)).await,
         Invocation::Gc(options) => Box::pin(collect(options, &ui, &stop)).await,
         Invocation::Fleet(options) => Box::pin(muster(options, &ui, &stop)).await,
+        Invocation::Listing(options) => Box::pin(list(options, &ui, &stop)).await,
+        Invocation::SshConfig(options) => openssh::config::run(&options, &ui),
+        Invocation::Proxy(options) if options.keeper => Box::pin(keep(*options, &stop)).await,
+        Invocation::Proxy(options) => openssh::proxy::run(*options, &ui, &stop).await,
     }
 }
 
-async fn log_in(options: Options, ui: &Ui, stop: &Stop) -> u8 {
-    let source = aws::config::Source {
-        profile: options.profile.clone(),
-        region: options.region.clone(),
-        endpoint_url: options.endpoint_url.clone(),
+async fn keep(options: ProxyOptions, stop: &Stop) -> u8 {
+    let log_in = async |login: Options, ui: &Ui| match login.local {
+        Some(_) => Box::pin(login_locally(login, ui, stop)).await,
+        None => Box::pin(log_in(login, ui, stop)).await,
     };
-    match reach(&source, ui, stop).await {
+    openssh::keeper::run(options, stop, log_in).await
+}
+
+async fn log_in(options: Options, ui: &Ui, stop: &Stop) -> u8 {
+    match reach(&options.source, ui, stop).await {
         Ok(aws) => login::run(options, &aws, ui, stop).await,
         Err(code) => code,
     }
 }
 
 async fn collect(options: GcOptions, ui: &Ui, stop: &Stop) -> u8 {
-    let source = aws::config::Source {
-        profile: options.profile.clone(),
-        region: options.region.clone(),
-        endpoint_url: options.endpoint_url.clone(),
-    };
-    match reach(&source, ui, stop).await {
+    match reach(&options.source, ui, stop).await {
         Ok(aws) => gc::run(options, &aws, ui, stop).await,
         Err(code) => code,
     }
 }
 
 async fn muster(options: FleetOptions, ui: &Ui, stop: &Stop) -> u8 {
-    let source = aws::config::Source {
-        profile: options.profile.clone(),
-        region: options.region.clone(),
-        endpoint_url: options.endpoint_url.clone(),
-    };
-    match reach(&source, ui, stop).await {
+    match reach(&options.source, ui, stop).await {
         Ok(aws) => fleet::run(options, &aws, ui, stop).await,
+        Err(code) => code,
+    }
+}
+
+async fn list(options: ListingOptions, ui: &Ui, stop: &Stop) -> u8 {
+    match reach(&options.source, ui, stop).await {
+        Ok(aws) => listing::run(options, &aws, ui, stop).await,
         Err(code) => code,
     }
 }

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::checkpoint::checkpoint;
 use crate::error::Advice;
 use crate::options::{EscapeChar, RemoteCommand, Tty};
+use crate::recording::Recorder;
 use crate::ssh::{Connection, SshError};
 use conversation::Conversation;
 use drain::Outputs;
@@ -57,6 +58,10 @@ pub struct SessionRequest {
     pub reconnect_grace: Duration,
     /// No talk of our own about lost connections.
     pub quiet: bool,
+    /// Where what is shown is recorded, if it is.
+    pub recorder: Option<Recorder>,
+    /// Whether the remote shall be told of our agent.
+    pub agent: bool,
 }
 
 /// The standard streams of a session.
@@ -116,6 +121,9 @@ pub enum SessionError {
     /// The server closed the channel and did not say how the program ended.
     #[error("the server closed the session without an exit status")]
     NoStatus,
+    /// What is forwarded beside the session cannot be any more.
+    #[error(transparent)]
+    Forward(#[from] crate::forward::ForwardError),
     /// Our standard input cannot be read.
     #[error("cannot read standard input: {0}")]
     Input(io::Error),
@@ -134,6 +142,7 @@ impl Advice for SessionError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Ssh(error) => error.hints(),
+            Self::Forward(error) => error.hints(),
             Self::NotResumed { .. } => {
                 vec!["the container ends the session too; `--reconnect-grace` sets for how long both wait".to_owned()]
             }
@@ -176,7 +185,7 @@ pub async fn run_on(
     let line = command::line(&request.command)?;
     let terminal = Terminal::of(stdio.stdin.as_fd()).map_err(SessionError::Stdio)?;
     let pty = wants_pty(request.tty, line.is_none(), terminal.is_some());
-    let outputs = Outputs::start(stdio.stdout, stdio.stderr).map_err(SessionError::Stdio)?;
+    let outputs = Outputs::start(stdio.stdout, stdio.stderr, request.recorder.as_ref()).map_err(SessionError::Stdio)?;
     if request.tty == Tty::Request && !pty {
         // A closed stderr leaves nobody to tell.
         let _ = outputs.stderr.write(Bytes::from_static(NO_PTY.as_bytes())).await;
@@ -187,6 +196,7 @@ pub async fn run_on(
     };
     let (keyboard, changes) =
         Keyboard::open(terminal.filter(|_| pty), pty, request.escape).map_err(SessionError::Stdio)?;
+    let keyboard = keyboard.recorded(request.recorder.clone().filter(|_| pty));
     checkpoint("after-raw-mode", &cancel).await;
     let input = Input::open(stdio.stdin).map_err(SessionError::Stdio)?;
     let id = (pty && !request.reconnect_grace.is_zero() && connection.is_to_our_init()).then(conversation::new_id);
@@ -209,7 +219,7 @@ pub async fn run_on(
 }
 
 /// As `ssh` decides it: a terminal for a shell, or on request, if we have one ourselves.
-fn wants_pty(tty: Tty, shell: bool, on_terminal: bool) -> bool {
+pub(crate) fn wants_pty(tty: Tty, shell: bool, on_terminal: bool) -> bool {
     match tty {
         Tty::Auto => shell && on_terminal,
         Tty::Request => on_terminal,

@@ -1,12 +1,15 @@
 //! SIGINT, SIGTERM, SIGHUP and SIGQUIT as two wishes: the first is to stop and clean up, the second is to leave at once.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+/// Signals that may wait to be handed on.
+const DIVERTED: usize = 16;
 
 /// What the user wishes so far.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +19,36 @@ pub struct Stop {
     /// Cancelled by the second signal.
     pub second: CancellationToken,
     number: Arc<AtomicI32>,
+    /// Who has the signals for now.
+    diverted: Arc<Mutex<Option<mpsc::Sender<Signal>>>>,
+}
+
+/// Signals that are for somebody else until this is dropped.
+#[derive(Debug)]
+pub struct Diverted {
+    signals_rx: mpsc::Receiver<Signal>,
+    diverted: Arc<Mutex<Option<mpsc::Sender<Signal>>>>,
+}
+
+impl Diverted {
+    /// The next signal. Cancel-safe.
+    pub async fn recv(&mut self) -> Signal {
+        match self.signals_rx.recv().await {
+            Some(signal) => signal,
+            // The sender stands in `diverted` for as long as this lives.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Diverted {
+    fn drop(&mut self) {
+        lock(&self.diverted).take();
+    }
+}
+
+fn lock(diverted: &Mutex<Option<mpsc::Sender<Signal>>>) -> MutexGuard<'_, Option<mpsc::Sender<Signal>>> {
+    diverted.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Stop {
@@ -25,7 +58,7 @@ impl Stop {
     /// When the process may not install signal handlers.
     pub fn install() -> std::io::Result<Self> {
         let stop = Self::default();
-        // Two signals are all that matters; more find the channel full or gone.
+        // Two signals are all that matters to us; more find the channel full.
         let (signals_tx, signals_rx) = mpsc::channel(2);
         for kind in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
             let mut stream = signal(SignalKind::from_raw(kind as i32))?;
@@ -53,13 +86,27 @@ impl Stop {
         Signal::try_from(self.number.load(Ordering::Acquire)).map_or("signal", Signal::as_str)
     }
 
+    /// Has the signals handed on instead of taken as wishes, while somebody else is who they are for. `None` when there was a wish
+    /// already.
+    #[must_use]
+    pub fn divert(&self) -> Option<Diverted> {
+        let (signals_tx, signals_rx) = mpsc::channel(DIVERTED);
+        *lock(&self.diverted) = Some(signals_tx);
+        let diverted = Diverted { signals_rx, diverted: Arc::clone(&self.diverted) };
+        (!self.first.is_cancelled()).then_some(diverted)
+    }
+
     async fn listen(self, mut signals_rx: mpsc::Receiver<Signal>) {
-        if let Some(first) = signals_rx.recv().await {
-            self.number.store(first as i32, Ordering::Release);
-            self.first.cancel();
-        }
-        if signals_rx.recv().await.is_some() {
-            self.second.cancel();
+        while let Some(signal) = signals_rx.recv().await {
+            if let Some(signals_tx) = &*lock(&self.diverted) {
+                // Whoever is behind by so many has heard that it is to end.
+                let _ = signals_tx.try_send(signal);
+            } else if self.first.is_cancelled() {
+                self.second.cancel();
+            } else {
+                self.number.store(signal as i32, Ordering::Release);
+                self.first.cancel();
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! An authenticated SSH connection over any byte stream: whose key logs in, which host is trusted, and how its end is told.
 
+pub mod channels;
 mod error;
 mod handler;
 pub mod host_key;
@@ -18,8 +19,9 @@ use russh::keys::{Algorithm, EcdsaCurve, PrivateKeyWithHashAlg};
 use russh::{Disconnect, Preferred, SshId, cipher};
 use ssh_flow::{ChannelReceiver, ChannelSender, Link};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, mpsc, watch};
 
+use channels::{Door, Incoming, Opener};
 pub use error::{Loss, SshError};
 use handler::ClientHandler;
 use host_key::HostKey;
@@ -81,9 +83,11 @@ where
 
 /// An authenticated connection.
 pub struct Connection {
-    handle: Handle<ClientHandler>,
+    handle: Arc<Handle<ClientHandler>>,
     link: Link,
     ended_rx: watch::Receiver<Option<SshError>>,
+    refusals: broadcast::Sender<channels::Words>,
+    door: Door,
 }
 
 impl Connection {
@@ -115,22 +119,43 @@ impl Connection {
 
     /// Waits until the connection has ended, for whatever reason, and says for which. Cancel-safe.
     pub async fn closed(&self) -> SshError {
-        let mut ended_rx = self.ended_rx.clone();
-        match ended_rx.wait_for(Option::is_some).await {
-            Ok(end) => end.clone(),
-            // The handler went without a word: the transport broke while it was being shut down.
-            Err(_) => None,
+        closed(self.ended_rx.clone()).await
+    }
+
+    /// What opens channels for forwards.
+    #[must_use]
+    pub fn opener(&self) -> Opener {
+        Opener {
+            handle: Arc::clone(&self.handle),
+            link: self.link.clone(),
+            ended_rx: self.ended_rx.clone(),
+            refusals: self.refusals.clone(),
         }
-        .unwrap_or(SshError::PeerLost(Loss::Cut))
+    }
+
+    /// The channels that the server opens from now on, which are refused otherwise; `None` after the first call.
+    #[must_use]
+    pub fn incoming(&self) -> Option<mpsc::Receiver<Incoming>> {
+        self.door.open()
     }
 
     /// Says goodbye and waits until the message has been handed to the transport.
-    pub async fn disconnect(self) {
+    pub async fn disconnect(mut self) {
         // Whoever has gone first needs no goodbye.
         if self.handle.disconnect(Disconnect::ByApplication, "", "").await.is_ok() {
-            let _ = self.handle.await;
+            // The handler goes when russh is done with the transport; what it says on its way is not of interest any more.
+            while self.ended_rx.changed().await.is_ok() {}
         }
     }
+}
+
+async fn closed(mut ended_rx: watch::Receiver<Option<SshError>>) -> SshError {
+    match ended_rx.wait_for(Option::is_some).await {
+        Ok(end) => end.clone(),
+        // The handler went without a word: the transport broke while it was being shut down.
+        Err(_) => None,
+    }
+    .unwrap_or(SshError::PeerLost(Loss::Cut))
 }
 
 impl std::fmt::Debug for Connection {
@@ -146,21 +171,22 @@ where
     let (mut stream, link) = Link::wrap(stream);
     // A transport that breaks here breaks again below, where it is told.
     let server = stream.identification().await.ok().flatten();
-    let (handler, ended_rx) = ClientHandler::new(settings.host_key.clone());
+    let (refusals, door) = (broadcast::Sender::new(channels::REFUSALS), Door::default());
+    let (handler, ended_rx) =
+        ClientHandler::new(settings.host_key.clone(), link.clone(), refusals.clone(), door.clone());
     let connected = client::connect_stream(Arc::new(config(settings, server.as_deref())), stream, handler).await;
-    let handle = match connected {
+    let mut handle = match connected {
         Ok(handle) => handle,
         // What the server said when it left tells more than that it left.
         Err(error) => return Err(ended_rx.borrow().clone().unwrap_or(error).during_handshake()),
     };
-    let mut connection = Connection { handle, link, ended_rx };
     let key = PrivateKeyWithHashAlg::new(settings.identity.private_key(), None);
-    match connection.handle.authenticate_publickey(&settings.user, key).await {
-        Ok(AuthResult::Success) => Ok(connection),
-        Ok(AuthResult::Failure { .. }) if !connection.is_closed() => {
+    match handle.authenticate_publickey(&settings.user, key).await {
+        Ok(AuthResult::Success) => Ok(Connection { handle: Arc::new(handle), link, ended_rx, refusals, door }),
+        Ok(AuthResult::Failure { .. }) if !handle.is_closed() => {
             Err(SshError::AuthRefused { user: settings.user.clone() })
         }
-        Ok(AuthResult::Failure { .. }) | Err(_) => Err(connection.closed().await.during_handshake()),
+        Ok(AuthResult::Failure { .. }) | Err(_) => Err(closed(ended_rx).await.during_handshake()),
     }
 }
 
@@ -169,7 +195,8 @@ fn config(settings: &Settings, server: Option<&str>) -> client::Config {
     client::Config {
         client_id: SshId::Standard(Cow::Owned(ssh_flow::software_id(SOFTWARE))),
         preferred: preferred(&settings.host_key, server),
-        window_size: ssh_flow::WINDOW_SIZE,
+        window_size: ssh_flow::window_size(server),
+        limits: ssh_flow::limits(server),
         maximum_packet_size: ssh_flow::MAXIMUM_PACKET_SIZE,
         channel_buffer_size: ssh_flow::CHANNEL_BUFFER_SIZE,
         inactivity_timeout: None,
@@ -189,15 +216,15 @@ fn keepalive_interval(interval: Duration, count: usize) -> Option<Duration> {
 /// Our own init offers exactly what we ask for. A foreign `sshd` may have other host keys and, when it is old, only AES-CTR; and an
 /// OpenSSH before 9.9, ours or foreign, no post-quantum key exchange that we have.
 fn preferred(host_key: &HostKey, server: Option<&str>) -> Preferred {
-    let is_openssh = server.is_some_and(|server| server.starts_with("SSH-2.0-OpenSSH_"));
+    let is_openssh = server.is_some_and(|server| server.starts_with(ssh_flow::OPENSSH));
     let needs_classical = match host_key {
-        HostKey::Pinned(_) => server.is_some_and(ssh_flow::lacks_post_quantum),
+        HostKey::Pinned(_) | HostKey::Announced(_) => server.is_some_and(ssh_flow::lacks_post_quantum),
         // Whatever else it is, it may be old.
         HostKey::AcceptNew => !is_openssh || server.is_some_and(ssh_flow::lacks_post_quantum),
     };
     let own = if needs_classical { ssh_flow::preferred() } else { ssh_flow::post_quantum(ssh_flow::preferred()) };
     match host_key {
-        HostKey::Pinned(key) => Preferred { key: Cow::Owned(vec![key.algorithm()]), ..own },
+        HostKey::Pinned(key) | HostKey::Announced(key) => Preferred { key: Cow::Owned(vec![key.algorithm()]), ..own },
         HostKey::AcceptNew => {
             let curves = [EcdsaCurve::NistP256, EcdsaCurve::NistP384, EcdsaCurve::NistP521];
             let ecdsa = curves.map(|curve| Algorithm::Ecdsa { curve });

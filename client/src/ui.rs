@@ -1,13 +1,18 @@
 //! Our own talk: all of it to stderr, one spinner line on a terminal, plain lines elsewhere, nothing when quiet.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::Advice;
+use crate::openssh::audience::Audience;
+use crate::session::terminal;
+
+/// How a bar over bytes looks.
+const BYTES: &str = "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
 
 /// Spinner frames per second are bounded by this; slower looks dead, faster costs.
 const TICK: Duration = Duration::from_millis(100);
@@ -15,19 +20,27 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
-/// The only door to stderr.
-#[derive(Debug)]
+/// The only door to stderr. Clones are the same door.
+#[derive(Clone, Debug)]
 pub struct Ui {
     quiet: bool,
-    spinner: Mutex<Option<ProgressBar>>,
+    spinner: Arc<Mutex<Option<ProgressBar>>>,
     on_terminal: bool,
+    /// Who hears it instead of the reader of stderr.
+    audience: Option<Audience>,
 }
 
 impl Ui {
     /// With `quiet`, only errors are said.
     #[must_use]
     pub fn new(quiet: bool) -> Self {
-        Self { quiet, spinner: Mutex::new(None), on_terminal: std::io::stderr().is_terminal() }
+        Self { quiet, spinner: Arc::default(), on_terminal: std::io::stderr().is_terminal(), audience: None }
+    }
+
+    /// What is said goes to the proxies that are there, whose stderr is the user's.
+    #[must_use]
+    pub fn for_audience(quiet: bool, audience: Audience) -> Self {
+        Self { quiet, spinner: Arc::default(), on_terminal: false, audience: Some(audience) }
     }
 
     /// Shows the phase we are in: replaces the spinner line on a terminal, adds a line elsewhere.
@@ -35,11 +48,29 @@ impl Ui {
         if self.quiet {
             return;
         }
+        if let Some(audience) = &self.audience {
+            return audience.phase(text);
+        }
         if !self.on_terminal {
             return self.line(text);
         }
         let mut spinner = self.lock();
         spinner.get_or_insert_with(new_spinner).set_message(text.to_owned());
+    }
+
+    /// A bar over bytes on a terminal, in place of the spinner line; nothing elsewhere.
+    pub fn meter(&self) -> Meter {
+        if self.quiet || !self.on_terminal {
+            return Meter(None);
+        }
+        self.clear();
+        let bar = ProgressBar::new(0);
+        // The template is a constant; if it did not parse, the default style would do.
+        if let Ok(style) = ProgressStyle::with_template(BYTES) {
+            bar.set_style(style);
+        }
+        *self.lock() = Some(bar.clone());
+        Meter(Some(bar))
     }
 
     /// Takes the spinner line away: from here on the terminal belongs to somebody else.
@@ -51,8 +82,10 @@ impl Ui {
 
     /// A line that stays.
     pub fn note(&self, text: &str) {
-        if !self.quiet {
-            self.line(text);
+        match &self.audience {
+            _ if self.quiet => {}
+            Some(audience) => audience.note(text),
+            None => self.line(text),
         }
     }
 
@@ -72,9 +105,17 @@ impl Ui {
     }
 
     fn line(&self, text: &str) {
+        if let Some(audience) = &self.audience {
+            return audience.warn(text);
+        }
         let write = || {
             // A closed stderr leaves nobody to tell.
-            let _ = writeln!(anstream::stderr().lock(), "{text}");
+            let _ = if terminal::is_raw() {
+                // Amid a session's output, on a terminal whose lines need their carriage return.
+                write!(anstream::stderr().lock(), "\r\n{}\r\n", text.replace('\n', "\r\n"))
+            } else {
+                writeln!(anstream::stderr().lock(), "{text}")
+            };
         };
         match self.lock().as_ref() {
             Some(spinner) => spinner.suspend(write),
@@ -84,6 +125,26 @@ impl Ui {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
         self.spinner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Counts bytes that are moved and bytes that are known to come.
+#[derive(Clone, Debug)]
+pub struct Meter(Option<ProgressBar>);
+
+impl Meter {
+    /// So many bytes more are known to come.
+    pub fn expect(&self, bytes: u64) {
+        if let Some(bar) = &self.0 {
+            bar.inc_length(bytes);
+        }
+    }
+
+    /// So many bytes more are moved.
+    pub fn moved(&self, bytes: u64) {
+        if let Some(bar) = &self.0 {
+            bar.inc(bytes);
+        }
     }
 }
 

@@ -43,6 +43,16 @@ fn help_of_local() {
 }
 
 #[test]
+fn help_of_forward() {
+    snapshot("help_of_forward", &seen(&["forward", "--help"], &[]));
+}
+
+#[test]
+fn help_of_cp() {
+    snapshot("help_of_cp", &seen(&["cp", "--help"], &[]));
+}
+
+#[test]
 fn help_of_gc() {
     snapshot("help_of_gc", &seen(&["gc", "--help"], &[]));
 }
@@ -55,6 +65,47 @@ fn help_of_ps() {
 #[test]
 fn help_of_stop() {
     snapshot("help_of_stop", &seen(&["stop", "--help"], &[]));
+}
+
+#[test]
+fn help_of_ssh_config() {
+    snapshot("help_of_ssh_config", &seen(&["ssh-config", "--help"], &[]));
+}
+
+#[test]
+fn help_of_proxy() {
+    snapshot("help_of_proxy", &seen(&["proxy", "--help"], &[]));
+}
+
+#[test]
+fn help_of_services() {
+    snapshot("help_of_services", &seen(&["services", "--help"], &[]));
+}
+
+#[test]
+fn help_of_tasks() {
+    snapshot("help_of_tasks", &seen(&["tasks", "--help"], &[]));
+}
+
+#[test]
+fn help_of_describe() {
+    snapshot("help_of_describe", &seen(&["describe", "--help"], &[]));
+}
+
+#[test]
+fn wrong_usage_of_listings() {
+    let told = [
+        seen(&["describe"], &[]),
+        seen(&["describe", "arn:aws:ecs:r:1:service/shop/web"], &[]),
+        seen(&["describe", "0123", "4567"], &[]),
+        seen(&["tasks", "--service", "we b"], &[]),
+        seen(&["tasks", "-o", "wide"], &[]),
+        seen(&["tasks", "-A", "--cluster", "shop"], &[]),
+        seen(&["services", "--stopped"], &[]),
+        seen(&["-n", "x", "tasks"], &[]),
+        seen(&["tsaks"], &[]),
+    ];
+    snapshot("wrong_usage_of_listings", &told.join("\n"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fargate_contract::limits::LOGIN_GRACE;
 use russh::Disconnect;
@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::handler::Handler;
 use crate::lifetime::Happening;
-use crate::log::Event;
+use crate::log::{Event, milliseconds};
 use crate::serve::Server;
+use crate::settings::identification;
 use crate::startups::Place;
 
 /// Time in which a client leaves once all its sessions have ended, and again to take our goodbye.
@@ -24,6 +25,15 @@ pub(crate) const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Why a connection lost its [`Place`].
 pub(crate) const GAVE_WAY: &str = "too many have not authenticated yet: it waited longest";
+
+/// Why a connection ends that never became one.
+const NO_SSH: &str = "it spoke no SSH";
+
+/// How a connection ends whose client says goodbye.
+const LEFT: &str = "the client left";
+
+/// How a connection ends that we end.
+pub(crate) const CONTAINER_ENDS: &str = "the container ends";
 
 /// Addresses of a connection's two ends.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +89,7 @@ enum Startup {
 /// session of an earlier connection, once it has that.
 pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Server>, place: Place) {
     server.log.write(&Event::Accept { peer });
+    let came = Instant::now();
     let Ok((stream, socket)) = prepare(stream) else {
         server.log.write(&Event::Dropped { peer, reason: "its socket failed" });
         return;
@@ -93,12 +104,14 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Serve
         }
         Startup::Authenticated(session) => {
             drop(place);
-            let parting = attend(session, &server, &tie).await;
+            let (parting, reason) = attend(session, &server, &tie).await;
             told.send_replace(Some(parting));
             let _ = socket.shutdown(Shutdown::Both);
-            server.log.write(&Event::Disconnect { peer });
+            let duration_ms = milliseconds(came.elapsed());
+            server.log.write(&Event::Disconnect { peer, duration_ms, reason });
             // Nobody listens any more when the container ends anyway.
-            let _ = server.happenings.send(Happening::Disconnected).await;
+            let gone = if parting == Parting::Clean { Happening::Disconnected } else { Happening::Lost };
+            let _ = server.happenings.send(gone).await;
         }
     }
 }
@@ -113,12 +126,12 @@ fn prepare(stream: TcpStream) -> std::io::Result<(TcpStream, std::net::TcpStream
 
 async fn startup(stream: TcpStream, ends: Endpoints, server: &Arc<Server>, tie: Tie, place: &Place) -> Startup {
     let authenticated = CancellationToken::new();
-    let (stream, link) = Link::wrap(stream);
+    let (mut stream, link) = Link::wrap(stream);
     let handler = Handler::new(Arc::clone(server), ends, link, tie, authenticated.clone());
     let attempt = async {
-        let Ok(mut session) = run_stream(Arc::clone(&server.config), stream, handler).await else {
-            return Startup::Dropped("it spoke no SSH");
-        };
+        let Ok(identification) = stream.greet(&identification()).await else { return Startup::Dropped(NO_SSH) };
+        let config = server.configs.of(identification.as_deref());
+        let Ok(mut session) = run_stream(config, stream, handler).await else { return Startup::Dropped(NO_SSH) };
         tokio::select! {
             biased;
             () = authenticated.cancelled() => Startup::Authenticated(session),
@@ -130,22 +143,25 @@ async fn startup(stream: TcpStream, ends: Endpoints, server: &Arc<Server>, tie: 
         outcome = attempt => outcome,
         () = sleep(LOGIN_GRACE) => Startup::Dropped("it did not authenticate in time"),
         () = place.lost() => Startup::Dropped(GAVE_WAY),
-        () = server.closing.cancelled() => Startup::Dropped("the container ends"),
+        () = server.closing.cancelled() => Startup::Dropped(CONTAINER_ENDS),
         () = server.admission.burnt() => Startup::Dropped("the key was used already"),
     }
 }
 
-/// Waits for an authenticated session's end, or ends it when the container does.
-async fn attend(mut session: RunningSession<Handler>, server: &Server, tie: &Tie) -> Parting {
+/// Waits for an authenticated session's end, or ends it when the container does. Answers how it ended, for the sessions and for the
+/// log.
+async fn attend(mut session: RunningSession<Handler>, server: &Server, tie: &Tie) -> (Parting, &'static str) {
     tokio::select! {
         // russh returns without an error only after a SSH_MSG_DISCONNECT.
-        ended = &mut session => return if ended.is_ok() { Parting::Clean } else { Parting::Lost },
-        () = tie.superseded.cancelled() => return Parting::Lost,
+        ended = &mut session => {
+            return if ended.is_ok() { (Parting::Clean, LEFT) } else { (Parting::Lost, "it was lost") };
+        }
+        () = tie.superseded.cancelled() => return (Parting::Lost, "its client came back by another"),
         () = server.closing.cancelled() => {}
     }
     // A client leaves by itself when its last channel closes; cut short, it would report our goodbye and not the exit status.
     if timeout(GOODBYE, &mut session).await.is_ok() {
-        return Parting::Clean;
+        return (Parting::Clean, LEFT);
     }
     let handle = session.handle();
     let goodbye = async {
@@ -154,5 +170,5 @@ async fn attend(mut session: RunningSession<Handler>, server: &Server, tie: &Tie
         let _ = (&mut session).await;
     };
     let _ = timeout(GOODBYE, goodbye).await;
-    Parting::Clean
+    (Parting::Clean, CONTAINER_ENDS)
 }

@@ -41,6 +41,8 @@ pub(crate) struct Session<'a> {
     pub(crate) local: SocketAddr,
     /// TERM and the terminal's path.
     pub(crate) terminal: Option<(&'a str, &'a Path)>,
+    /// The socket that leads to the client's agent.
+    pub(crate) agent: Option<&'a Path>,
 }
 
 /// A session's environment: the container's, under what the client sent, under what the login fixes.
@@ -62,6 +64,9 @@ pub(crate) fn of_session(container: &Variables, session: &Session<'_>) -> Variab
             set(&mut variables, "TERM", term);
         }
         set(&mut variables, "SSH_TTY", path);
+    }
+    if let Some(agent) = session.agent {
+        set(&mut variables, "SSH_AUTH_SOCK", agent);
     }
     if variables.iter().all(|(name, _)| name != "PATH") {
         set(&mut variables, "PATH", DEFAULT_PATH);
@@ -105,7 +110,8 @@ mod tests {
         let from_client = [("A".to_owned(), "2".to_owned()), ("HOME".to_owned(), "/evil".to_owned())];
         let address = "[::ffff:192.0.2.1]:5".parse().expect("an address");
         let terminal = Some(("xterm", Path::new("/dev/pts/3")));
-        let session = Session { user: &user, from_client: &from_client, peer: address, local: address, terminal };
+        let session =
+            Session { user: &user, from_client: &from_client, peer: address, local: address, terminal, agent: None };
         let variables = of_session(&container, &session);
         assert_eq!(value(&variables, "A"), Some(OsStr::new("2")));
         assert_eq!(value(&variables, "HOME"), Some(OsStr::new("/srv")));

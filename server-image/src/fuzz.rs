@@ -1,11 +1,12 @@
-//! What the fuzz targets `handover` and `openssh` and the test over their seeds hold this crate's parsers to. Compiled for these
-//! alone.
+//! What the fuzz targets `handover`, `openssh` and `sftp` and the test over their seeds hold this crate's parsers to. Compiled for
+//! these alone.
 
 use fargate_contract::Grant;
 
 use crate::handover;
 
 pub use crate::openssh::fuzz::{log_line, openssh};
+pub use crate::sftp::fuzz::sftp;
 
 /// Reads records as `serve` gets them from `init`.
 ///
@@ -47,5 +48,6 @@ mod tests {
         each_seed("grant", super::handover);
         each_seed("log_line", super::log_line);
         each_seed("openssh", super::openssh);
+        each_seed("sftp", super::sftp);
     }
 }

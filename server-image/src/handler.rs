@@ -1,64 +1,64 @@
-//! What russh calls: authentication, then the requests of session channels. It decides and hands on; it never waits for a
-//! process, because nothing else of the connection moves meanwhile.
+//! What russh calls: authentication, then channels and requests. It decides and hands on; it never waits for a process or a target,
+//! because nothing else of the connection moves meanwhile.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use fargate_contract::{ResumeId, ResumeRequest, resume};
-
+use fargate_contract::{ResumeRequest, resume};
 use russh::keys::PublicKey;
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
-use ssh_flow::{ChannelReceiver, ChannelSender, Link, split};
+use ssh_flow::Link;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Accounts, User};
 use crate::admission::{Entry, Refusal};
 use crate::connection::{Endpoints, Tie};
-use crate::environment::client_may_set;
+use crate::forward::Forwards;
 use crate::host_key::fingerprint;
 use crate::lifetime::Happening;
 use crate::log::{Event, name_of_account};
-use crate::resumable::{Attachment, Place, Resumables};
 use crate::serve::Server;
-use crate::session::{self, Controls, Origin, Program, TerminalRequest, WindowSize, signals};
-
-/// Variables that one session's client may set, and the bytes they may hold together: more than any locale needs.
-const CLIENT_VARIABLES: usize = 128;
-const CLIENT_VARIABLES_BYTES: usize = 64 * 1024;
-
-/// Sessions that one connection may have at once, as `MaxSessions` of OpenSSH bounds them; a multiplexing client opens many.
-const SESSIONS: usize = 64;
-
-/// Sessions that all connections may have at once, those included whose channel is closed while their process is being ended.
-const ALL_SESSIONS: usize = 4 * SESSIONS;
-
-/// A session channel: what was asked for so far, then how to reach what runs.
-enum SessionChannel {
-    Asking(Box<Asked>),
-    Running(Controls),
-}
-
-struct Asked {
-    sender: ChannelSender<Msg>,
-    receiver: ChannelReceiver,
-    terminal: Option<TerminalRequest>,
-    variables: Vec<(String, String)>,
-    /// What the client will ask for the session by, should it lose it.
-    resume: Option<ResumeId>,
-}
+use crate::session::{Program, SFTP, TerminalRequest, WindowSize, signals};
+use crate::session_channels::SessionChannels;
 
 /// One connection's callbacks.
 pub(crate) struct Handler {
     server: Arc<Server>,
     ends: Endpoints,
-    link: Link,
-    tie: Tie,
     /// Cancelled by a full login, or by the resumption that another is good for.
     authenticated: CancellationToken,
-    /// Present after a full login.
-    user: Option<User>,
-    channels: HashMap<ChannelId, SessionChannel>,
+    login: Login,
+    sessions: SessionChannels,
+    forwards: Forwards,
+}
+
+/// What the connection's login is good for.
+enum Login {
+    /// There was none.
+    Not,
+    /// Asking for a session of an earlier connection.
+    Resuming(User),
+    /// What [`Login::Resuming`] is, once it has the session: forwarding and files besides.
+    Resumed(User),
+    Full(User),
+}
+
+impl Login {
+    /// Who may start sessions.
+    const fn user(&self) -> Option<&User> {
+        match self {
+            Self::Full(user) => Some(user),
+            Self::Not | Self::Resuming(_) | Self::Resumed(_) => None,
+        }
+    }
+
+    /// Who may forward, and move files: beside a session, or behind it.
+    const fn companion(&self) -> Option<&User> {
+        match self {
+            Self::Full(user) | Self::Resumed(user) => Some(user),
+            Self::Not | Self::Resuming(_) => None,
+        }
+    }
 }
 
 impl Handler {
@@ -69,12 +69,9 @@ impl Handler {
         tie: Tie,
         authenticated: CancellationToken,
     ) -> Self {
-        Self { server, ends, link, tie, authenticated, user: None, channels: HashMap::new() }
-    }
-
-    /// Whether sessions of this connection can outlive it: only towards our own client, whose credit bounds what it can miss.
-    fn may_resume(&self) -> bool {
-        !self.server.reconnect_grace.is_zero() && self.link.has_credit()
+        let forwards = Forwards::new(Arc::clone(&server), ends.peer, link.clone(), tie.clone());
+        let sessions = SessionChannels::new(Arc::clone(&server), ends, link, tie);
+        Self { server, ends, authenticated, login: Login::Not, sessions, forwards }
     }
 
     fn refuse(&self, user: &str, key: Option<&PublicKey>, refusal: Refusal) -> Auth {
@@ -91,99 +88,42 @@ impl Handler {
         Accounts::read(&self.server.environment).resolve(login)
     }
 
-    /// What was asked for on a channel whose program has not started.
-    fn asked(&mut self, channel: ChannelId) -> Option<&mut Asked> {
-        match self.channels.get_mut(&channel) {
-            Some(SessionChannel::Asking(asked)) if self.user.is_some() => Some(asked),
-            _ => None,
-        }
-    }
-
-    fn running(&self, channel: ChannelId) -> Option<&Controls> {
-        match self.channels.get(&channel) {
-            Some(SessionChannel::Running(controls)) => Some(controls),
-            _ => None,
-        }
-    }
-
-    /// Starts the one program that a session channel may have (RFC 4254, section 6.5).
     fn start(&mut self, channel: ChannelId, program: Program, session: &mut Session) -> Result<(), russh::Error> {
-        let Some(user) = self.user.clone() else { return session.channel_failure(channel) };
-        let asked = match self.channels.remove(&channel) {
-            Some(SessionChannel::Asking(asked)) => *asked,
-            Some(running) => {
-                self.channels.insert(channel, running);
-                return session.channel_failure(channel);
-            }
-            None => return session.channel_failure(channel),
-        };
-        // Before the program starts, so that its output cannot overtake the reply.
-        session.channel_success(channel)?;
-        let (controls, requests) = Controls::new(asked.terminal.as_ref().map(|terminal| terminal.size));
-        let resume = asked.resume.filter(|_| asked.terminal.is_some());
-        let standing = resume.map(|id| Resumables::open(&self.server, id, controls.clone()));
-        // A session that ends with its connection leaves nothing to come back to.
-        self.server.admission.burn();
-        let attachment = Attachment {
-            handle: session.handle(),
-            channel,
-            sender: asked.sender,
-            receiver: asked.receiver,
-            ends: self.ends,
-            tie: self.tie.clone(),
-            received: None,
-        };
-        let origin = Origin { server: Arc::clone(&self.server), user, attachment, requests, standing };
-        self.channels.insert(channel, SessionChannel::Running(controls));
-        let served = session::run(origin, asked.terminal, asked.variables, program);
-        self.server.sessions.spawn(served);
-        Ok(())
+        let user = if matches!(program, Program::Sftp) { self.login.companion() } else { self.login.user() };
+        match user.cloned() {
+            Some(user) => self.sessions.start(channel, user, program, session),
+            None => session.channel_failure(channel),
+        }
     }
 
-    /// Gives a channel the session that is asked for.
     async fn resume(
         &mut self,
         channel: ChannelId,
         request: &ResumeRequest,
         session: &mut Session,
     ) -> Result<(), russh::Error> {
-        let place = self.server.resumables.take(request);
-        let asked = match (place, self.channels.remove(&channel)) {
-            (Ok(place), Some(SessionChannel::Asking(asked))) => Ok((place, *asked)),
-            (Ok(_), other) => {
-                other.into_iter().for_each(|other| drop(self.channels.insert(channel, other)));
-                Err("its channel is in use")
-            }
-            (Err(reason), _) => Err(reason),
-        };
-        let (Place { controls, seat }, asked) = match asked {
-            Ok(asked) => asked,
+        let sit_down = match self.sessions.resume(channel, request, session) {
+            Ok(sit_down) => sit_down,
             Err(reason) => {
                 self.server.log.write(&Event::ResumeRefused { peer: self.ends.peer, reason });
                 session.channel_failure(channel)?;
                 // Whoever came for nothing else has nothing left to do here: an id is not guessed by trying on.
-                return match self.user {
-                    Some(_) => Ok(()),
-                    None => session.disconnect(Disconnect::ByApplication, "no such session", ""),
+                return match self.login {
+                    Login::Full(_) | Login::Resumed(_) => Ok(()),
+                    Login::Not | Login::Resuming(_) => {
+                        session.disconnect(Disconnect::ByApplication, "no such session", "")
+                    }
                 };
             }
         };
-        if self.user.is_none() {
+        if let Login::Resuming(user) = &self.login {
+            self.login = Login::Resumed(user.clone());
             // The lifetime counts this connection from here on.
             let _ = self.server.happenings.send(Happening::LoggedIn).await;
             self.authenticated.cancel();
         }
         session.channel_success(channel)?;
-        self.channels.insert(channel, SessionChannel::Running(controls));
-        let _ = seat.send(Attachment {
-            handle: session.handle(),
-            channel,
-            sender: asked.sender,
-            receiver: asked.receiver,
-            ends: self.ends,
-            tie: self.tie.clone(),
-            received: Some(request.received),
-        });
+        sit_down();
         Ok(())
     }
 }
@@ -218,13 +158,15 @@ impl russh::server::Handler for Handler {
             let _ = happening.map(|place| place.send(Happening::LoggedIn));
             self.authenticated.cancel();
         };
-        match self.server.admission.admit(key.public_key, self.may_resume(), admitted) {
+        match self.server.admission.admit(key.public_key, self.sessions.may_resume(), admitted) {
             Err(refusal) => return Ok(self.refuse(user, Some(key.public_key), refusal)),
-            Ok(Entry::Full) => self.user = Some(found),
+            Ok(Entry::Full) => self.login = Login::Full(found),
             // It cannot start anything, and holds the place of an unauthenticated connection until it has resumed something.
-            Ok(Entry::Resuming) => {}
+            Ok(Entry::Resuming) => self.login = Login::Resuming(found),
         }
-        self.server.log.write(&Event::AuthOk { peer: self.ends.peer, user, fingerprint: fingerprint(key.public_key) });
+        let caller = self.server.caller.as_deref();
+        let fingerprint = fingerprint(key.public_key);
+        self.server.log.write(&Event::AuthOk { peer: self.ends.peer, user, fingerprint, caller });
         Ok(Auth::Accept)
     }
 
@@ -238,45 +180,78 @@ impl russh::server::Handler for Handler {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let most = if self.user.is_some() { SESSIONS } else { 1 };
-        if self.channels.len() >= most || self.server.sessions.len() >= ALL_SESSIONS {
+        if self.sessions.open(channel, self.login.companion().is_some()) {
+            reply.accept().await;
+        } else {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
-            return Ok(());
         }
-        let id = channel.id();
-        let (sender, receiver) = split(channel, &self.link);
-        let asked = Asked { sender, receiver, terminal: None, variables: Vec::new(), resume: None };
-        self.channels.insert(id, SessionChannel::Asking(Box::new(asked)));
-        reply.accept().await;
         Ok(())
     }
 
-    // Nothing of these is granted. russh would answer a dropped `reply` in the same way, but says so nowhere in its tests.
     async fn channel_open_direct_tcpip(
         &mut self,
-        _channel: Channel<Msg>,
-        _host_to_connect: &str,
-        _port_to_connect: u32,
-        _originator_address: &str,
-        _originator_port: u32,
+        channel: Channel<Msg>,
+        host_to_connect: &str,
+        port_to_connect: u32,
+        originator_address: &str,
+        originator_port: u32,
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        let origin = (originator_address, originator_port);
+        self.forwards.open_tcp(self.login.companion(), channel, (host_to_connect, port_to_connect), origin, reply);
         Ok(())
     }
 
     async fn channel_open_direct_streamlocal(
         &mut self,
-        _channel: Channel<Msg>,
-        _socket_path: &str,
+        channel: Channel<Msg>,
+        socket_path: &str,
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        self.forwards.open_unix(self.login.companion(), channel, socket_path, reply);
         Ok(())
     }
 
+    async fn tcpip_forward(
+        &mut self,
+        address: &str,
+        port: &mut u32,
+        session: &mut Session,
+    ) -> Result<bool, Self::Error> {
+        let bound = self.forwards.listen_tcp(self.login.companion(), address, *port, session.handle()).await;
+        *port = bound.unwrap_or(*port);
+        Ok(bound.is_some())
+    }
+
+    async fn cancel_tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        _session: &mut Session,
+    ) -> Result<bool, Self::Error> {
+        Ok(self.forwards.cancel_tcp(address, port))
+    }
+
+    async fn streamlocal_forward(&mut self, socket_path: &str, session: &mut Session) -> Result<bool, Self::Error> {
+        Ok(self.forwards.listen_unix(self.login.companion(), socket_path, session.handle()).await)
+    }
+
+    async fn cancel_streamlocal_forward(
+        &mut self,
+        socket_path: &str,
+        _session: &mut Session,
+    ) -> Result<bool, Self::Error> {
+        Ok(self.forwards.cancel_unix(socket_path))
+    }
+
+    async fn agent_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<bool, Self::Error> {
+        let Some(user) = self.login.companion() else { return Ok(false) };
+        Ok(self.sessions.agent(channel, user, &self.forwards, session))
+    }
+
+    // Refused, and so are the channels that only a server opens: russh says so for those that are not named here.
     async fn x11_request(
         &mut self,
         channel: ChannelId,
@@ -290,7 +265,7 @@ impl russh::server::Handler for Handler {
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Self::Error> {
-        self.channels.remove(&channel);
+        self.sessions.close(channel);
         Ok(())
     }
 
@@ -305,12 +280,9 @@ impl russh::server::Handler for Handler {
         modes: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let asked = self.asked(channel).filter(|asked| asked.terminal.is_none());
-        let granted = asked.is_some();
-        if let Some(asked) = asked {
-            let size = WindowSize::new(col_width, row_height, pix_width, pix_height);
-            asked.terminal = Some(TerminalRequest { term: term.to_owned(), size, modes: modes.to_vec() });
-        }
+        let size = WindowSize::new(col_width, row_height, pix_width, pix_height);
+        let terminal = TerminalRequest { term: term.to_owned(), size, modes: modes.to_vec() };
+        let granted = self.login.user().is_some() && self.sessions.terminal(channel, terminal);
         reply(granted, channel, session)
     }
 
@@ -321,24 +293,11 @@ impl russh::server::Handler for Handler {
         value: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        if name == resume::ID_VARIABLE {
-            let id = ResumeId::decode(value).filter(|id| self.may_resume() && !self.server.resumables.knows(id));
-            let asked = self.asked(channel).filter(|asked| asked.resume.is_none()).zip(id);
-            let granted = asked.is_some();
-            if let Some((asked, id)) = asked {
-                asked.resume = Some(id);
-            }
-            return reply(granted, channel, session);
-        }
-        let asked = self.asked(channel).filter(|asked| {
-            let bytes: usize = asked.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
-            let room = asked.variables.len() < CLIENT_VARIABLES && bytes + value.len() <= CLIENT_VARIABLES_BYTES;
-            room && client_may_set(name) && !value.contains('\0')
-        });
-        let granted = asked.is_some();
-        if let Some(asked) = asked {
-            asked.variables.push((name.to_owned(), value.to_owned()));
-        }
+        let granted = self.login.user().is_some()
+            && match name {
+                resume::ID_VARIABLE => self.sessions.resume_id(channel, value),
+                name => self.sessions.variable(channel, name, value),
+            };
         reply(granted, channel, session)
     }
 
@@ -363,6 +322,7 @@ impl russh::server::Handler for Handler {
     ) -> Result<(), Self::Error> {
         match ResumeRequest::decode(name) {
             Some(request) => self.resume(channel, &request, session).await,
+            None if name == SFTP => self.start(channel, Program::Sftp, session),
             None => session.channel_failure(channel),
         }
     }
@@ -377,16 +337,13 @@ impl russh::server::Handler for Handler {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         let size = WindowSize::new(col_width, row_height, pix_width, pix_height);
-        if let Some(asked) = self.asked(channel) {
-            asked.terminal.iter_mut().for_each(|terminal| terminal.size = size);
-        }
-        let resized = self.running(channel).is_some_and(|controls| controls.resize(size));
+        let resized = self.sessions.resize(channel, size);
         reply(resized, channel, session)
     }
 
     async fn signal(&mut self, channel: ChannelId, signal: Sig, session: &mut Session) -> Result<(), Self::Error> {
         let signal = signals::from_wire(&signal);
-        let sent = self.running(channel).zip(signal).is_some_and(|(controls, signal)| controls.signal(signal));
+        let sent = signal.is_some_and(|signal| self.sessions.signal(channel, signal));
         reply(sent, channel, session)
     }
 }

@@ -1,14 +1,15 @@
 //! Why and when the container ends: nobody came, nobody typed, its time is up, everybody left, or it was told to stop.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod activity;
+
 use std::time::Duration;
 
-use fargate_contract::Grant;
+use fargate_contract::{Connections, Grant};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::notice;
+pub use activity::Activity;
 
 /// How long each phase of the container's life may last.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +20,12 @@ pub struct Limits {
     pub idle: Option<Duration>,
     /// Altogether.
     pub max: Duration,
+    /// Without a connection, after the last one has closed; `None` ends it with the last.
+    pub empty: Option<Duration>,
     /// After the notice of an end from outside, while somebody is logged in; `None` ends at once.
     pub notice: Option<Duration>,
+    /// For another login once the last connection was lost, where there may be one; `None` ends with it.
+    pub lost: Option<Duration>,
 }
 
 impl From<&Grant> for Limits {
@@ -29,7 +34,10 @@ impl From<&Grant> for Limits {
             login: grant.login_timeout,
             idle: grant.idle_timeout,
             max: grant.max_lifetime,
+            empty: grant.empty_timeout,
             notice: notice::time(grant),
+            lost: Some(grant.reconnect_grace)
+                .filter(|grace| grant.connections == Connections::Many && !grace.is_zero()),
         }
     }
 }
@@ -41,6 +49,8 @@ pub enum Happening {
     LoggedIn,
     /// An authenticated connection is gone.
     Disconnected,
+    /// An authenticated connection is gone without a goodbye: its client may be on its way back.
+    Lost,
     /// An authenticated connection is gone, and the idle limit ended it: where the engine keeps that limit itself.
     LeftIdle,
     /// A session began that outlives its connection: it keeps the container as a connection does.
@@ -105,38 +115,6 @@ impl Ending {
     }
 }
 
-/// When a byte last moved. Clones are the same clock; touching it costs one store.
-#[derive(Clone, Debug)]
-pub struct Activity {
-    origin: Instant,
-    /// Milliseconds after `origin`.
-    last: Arc<AtomicU64>,
-}
-
-impl Activity {
-    /// A clock that starts now.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { origin: Instant::now(), last: Arc::default() }
-    }
-
-    /// A byte moved.
-    pub fn touch(&self) {
-        let elapsed = self.origin.elapsed().as_millis();
-        self.last.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    fn last(&self) -> Instant {
-        self.origin + Duration::from_millis(self.last.load(Ordering::Relaxed))
-    }
-}
-
-impl Default for Activity {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// The state machine: pure, told the time.
 #[derive(Debug)]
 struct Lifetime {
@@ -144,6 +122,8 @@ struct Lifetime {
     started: Instant,
     /// Authenticated connections, and sessions that outlive theirs; `None` before the first.
     connections: Option<usize>,
+    /// While nobody is connected any more: until when the next connection is waited for, and what else ends the container.
+    empty_until: Option<(Instant, Ending)>,
     /// When the time after a notice is over.
     noticed_until: Option<Instant>,
 }
@@ -158,19 +138,29 @@ impl Lifetime {
             }
             Happening::LoggedIn | Happening::Held => {
                 self.connections = Some(self.connections.unwrap_or(0) + 1);
+                self.empty_until = None;
                 None
             }
-            Happening::Disconnected | Happening::Released => self.left(Ending::Disconnected),
-            Happening::LeftIdle => self.left(Ending::Idle),
-            Happening::GivenUp => self.left(Ending::NotResumed),
+            Happening::Disconnected | Happening::Released => self.left(Ending::Disconnected, self.limits.empty, now),
+            // Who may connect as often as they like is waited for anyhow.
+            Happening::Lost => match (self.limits.empty, self.limits.lost) {
+                (None, Some(grace)) => self.left(Ending::NotResumed, Some(grace), now),
+                (empty, _) => self.left(Ending::Disconnected, empty, now),
+            },
+            Happening::LeftIdle => self.left(Ending::Idle, self.limits.empty, now),
+            Happening::GivenUp => self.left(Ending::NotResumed, self.limits.empty, now),
         }
     }
 
-    /// One fewer; the last one's reason is the container's.
-    fn left(&mut self, ending: Ending) -> Option<Ending> {
+    /// One fewer; the last one's reason is the container's, at once or after the time in which another may come.
+    fn left(&mut self, ending: Ending, wait: Option<Duration>, now: Instant) -> Option<Ending> {
         let left = self.connections.unwrap_or(0).saturating_sub(1);
         self.connections = Some(left);
-        (left == 0).then_some(ending)
+        if left > 0 {
+            return None;
+        }
+        self.empty_until = wait.map(|time| (now + time, ending));
+        self.empty_until.is_none().then_some(ending)
     }
 
     /// What ends the container if nothing happens, and when.
@@ -180,17 +170,19 @@ impl Lifetime {
             max = (until, Ending::Told);
         }
         let other = match (self.connections, self.limits.idle) {
-            (None, _) => (self.started + self.limits.login, Ending::NoLogin),
-            (Some(_), Some(idle)) => (last_activity + idle, Ending::Idle),
-            (Some(_), None) => return max,
+            (None, _) => Some((self.started + self.limits.login, Ending::NoLogin)),
+            (Some(_), idle) => idle.map(|idle| (last_activity + idle, Ending::Idle)),
         };
-        if other.0 < max.0 { other } else { max }
+        let earlier =
+            |first: (Instant, Ending), other: (Instant, Ending)| if other.0 < first.0 { other } else { first };
+        other.into_iter().chain(self.empty_until).fold(max, earlier)
     }
 }
 
 /// Waits for the container's end. The sender's being gone counts as being told.
 pub async fn ending(limits: Limits, happenings: &mut mpsc::Receiver<Happening>, activity: &Activity) -> Ending {
-    let mut lifetime = Lifetime { limits, started: Instant::now(), connections: None, noticed_until: None };
+    let mut lifetime =
+        Lifetime { limits, started: Instant::now(), connections: None, empty_until: None, noticed_until: None };
     loop {
         let (deadline, reason) = lifetime.deadline(activity.last());
         let happening = tokio::select! {
@@ -224,7 +216,9 @@ mod tests {
         login: Duration::from_secs(60),
         idle: Some(Duration::from_secs(100)),
         max: Duration::from_secs(1000),
+        empty: None,
         notice: None,
+        lost: None,
     };
 
     /// The ending under a script of happenings, and the second in which it came.
@@ -280,6 +274,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_next_connection_is_waited_for_where_granted() {
+        let limits = Limits { empty: Some(Duration::from_secs(20)), ..LIMITS };
+        let (login, gone, idle) = (Some(Happening::LoggedIn), Some(Happening::Disconnected), Some(Happening::LeftIdle));
+        assert_eq!(lived(limits, &[(1, login), (9, gone)]).await, (Ending::Disconnected, 29));
+        assert_eq!(lived(limits, &[(1, login), (9, idle)]).await, (Ending::Idle, 29), "the last one's reason");
+        let again = [(1, login), (9, gone), (20, login), (40, gone), (59, login), (70, gone)];
+        assert_eq!(lived(limits, &again).await, (Ending::Disconnected, 90));
+        assert_eq!(lived(limits, &[(1, login), (2, login), (9, gone)]).await, (Ending::Idle, 102), "one is left");
+        assert_eq!(lived(limits, &[]).await, (Ending::NoLogin, 60), "the first one has its own time");
+        let short = Limits { max: Duration::from_secs(15), ..limits };
+        assert_eq!(lived(short, &[(1, login), (9, gone)]).await, (Ending::MaxLifetime, 15));
+        let noticed = Limits { notice: Some(Duration::from_secs(90)), ..limits };
+        let script = [(1, login), (9, gone), (12, Some(Happening::Noticed))];
+        assert_eq!(lived(noticed, &script).await, (Ending::Told, 12), "nobody is there to use the time");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn everybody_leaves_for_being_idle() {
         let (login, gone, idle) = (Happening::LoggedIn, Happening::Disconnected, Happening::LeftIdle);
         let script = |first, second| [(1, Some(login)), (2, Some(login)), (9, Some(first)), (50, Some(second))];
@@ -300,6 +311,23 @@ mod tests {
         assert_eq!(lived(LIMITS, &script(&[])).await, (Ending::Idle, 101), "waiting moves no byte");
         let short = Limits { max: Duration::from_secs(20), ..LIMITS };
         assert_eq!(lived(short, &script(&[(69, GivenUp)])).await, (Ending::MaxLifetime, 20));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_client_may_come_back_in_time() {
+        use Happening::{Disconnected, LoggedIn, Lost};
+        let script = |all: &[(u64, Happening)]| -> Vec<(u64, Option<Happening>)> {
+            all.iter().map(|(at, happening)| (*at, Some(*happening))).collect()
+        };
+        let limits = Limits { lost: Some(Duration::from_secs(30)), idle: None, ..LIMITS };
+        assert_eq!(lived(limits, &script(&[(1, LoggedIn), (9, Lost)])).await, (Ending::NotResumed, 39));
+        let back = script(&[(1, LoggedIn), (9, Lost), (30, LoggedIn), (90, Disconnected)]);
+        assert_eq!(lived(limits, &back).await, (Ending::Disconnected, 90));
+        let early = script(&[(1, LoggedIn), (5, LoggedIn), (9, Lost), (50, Disconnected)]);
+        assert_eq!(lived(limits, &early).await, (Ending::Disconnected, 50), "the next connection holds it");
+        let short = Limits { max: Duration::from_secs(20), ..limits };
+        assert_eq!(lived(short, &script(&[(1, LoggedIn), (9, Lost)])).await, (Ending::MaxLifetime, 20));
+        assert_eq!(lived(LIMITS, &script(&[(1, LoggedIn), (9, Lost)])).await, (Ending::Disconnected, 9), "not granted");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,186 +1,28 @@
-//! The log: one line of JSON for each event, for people and for CloudWatch alike. Lengths and names, never payload or secrets.
+//! The log: one line of JSON for each event, for people and for CloudWatch alike. `docs/audit.schema.json` describes the lines. What
+//! users send and get is told by its length; the text of commands and what terminals show only as [`crate::audit`] says.
 
+mod event;
+mod queue;
 mod quota;
+#[cfg(test)]
+mod schema;
 
-use std::io::Write;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use crate::sftp::report::Operation;
+pub use event::Event;
+use queue::Queue;
 use quota::Quota;
 pub use quota::{Withheld, name_of_account};
 
-/// What is worth a line.
-#[derive(Debug, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event<'a> {
-    /// A role begins.
-    Start {
-        /// `init` or `serve`.
-        role: &'a str,
-        /// Version of this crate.
-        version: &'a str,
-        /// Own process id.
-        pid: u32,
-    },
-    /// Nothing can be served: the grant or the command line is wrong.
-    Refused {
-        /// Why.
-        error: String,
-    },
-    /// The server cannot go on, for a reason of its own.
-    Failed {
-        /// Why.
-        error: String,
-    },
-    /// Connections are accepted from now on.
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// The host key's public half, in OpenSSH form: what a client that reads this log pins.
-        host_key: String,
-        /// Its SHA-256 fingerprint.
-        fingerprint: String,
-    },
-    /// A TCP connection came.
-    Accept {
-        /// From where.
-        peer: SocketAddr,
-    },
-    /// A TCP connection was closed before it authenticated.
-    Dropped {
-        /// From where.
-        peer: SocketAddr,
-        /// Why.
-        reason: &'a str,
-    },
-    /// A login was refused.
-    AuthRefused {
-        /// From where.
-        peer: SocketAddr,
-        /// The user asked for.
-        user: &'a str,
-        /// The key offered, if any.
-        fingerprint: Option<String>,
-        /// Why.
-        reason: &'a str,
-    },
-    /// A login succeeded.
-    AuthOk {
-        /// From where.
-        peer: SocketAddr,
-        /// The user asked for.
-        user: &'a str,
-        /// The key used.
-        fingerprint: String,
-    },
-    /// An authenticated connection ended.
-    Disconnect {
-        /// From where it was.
-        peer: SocketAddr,
-    },
-    /// A shell or command was started.
-    SessionStart {
-        /// Counts from 1 over the container's life.
-        session: u64,
-        /// `shell`, `exec` or, with OpenSSH's engine, `subsystem`.
-        kind: &'a str,
-        /// Bytes of the command's text.
-        command_bytes: usize,
-        /// Whether it has a terminal.
-        terminal: bool,
-        /// As which user.
-        user: &'a str,
-    },
-    /// A session lost its connection and is kept for its client.
-    SessionKept {
-        /// As in `session_start`.
-        session: u64,
-        /// For how long, in milliseconds.
-        grace_ms: u64,
-    },
-    /// A session is connected again.
-    SessionResumed {
-        /// As in `session_start`.
-        session: u64,
-        /// From where.
-        peer: SocketAddr,
-        /// Bytes of output that are sent again.
-        again: u64,
-    },
-    /// Somebody asked for a session back and does not get it.
-    ResumeRefused {
-        /// From where.
-        peer: SocketAddr,
-        /// Why.
-        reason: &'a str,
-    },
-    /// A shell or command ended.
-    SessionEnd {
-        /// As in `session_start`.
-        session: u64,
-        /// Its exit code, 128 + n when a signal ended it.
-        code: u8,
-        /// How it ended.
-        reason: String,
-    },
-    /// A line of the log of an `sshd` that serves a connection.
-    Sshd {
-        /// Whose connection.
-        peer: SocketAddr,
-        /// Its words.
-        message: &'a str,
-        /// Whether the connection is a user's.
-        #[serde(skip)]
-        authenticated: bool,
-    },
-    /// Strangers caused more lines than are written: how many of each kind were left out since the last such line.
-    Withheld(Withheld),
-    /// The idle limit cannot be kept by this engine.
-    NoIdleLimit {
-        /// Why.
-        reason: &'a str,
-    },
-    /// We were started with words that are not for us: the CMD of an image that was made for another program.
-    WordsIgnored {
-        /// How many.
-        count: usize,
-    },
-    /// The executable was copied.
-    Installed {
-        /// Where.
-        path: String,
-        /// Its size.
-        bytes: u64,
-    },
-    /// The container's environment was written for other logins.
-    EnvironmentWritten {
-        /// The files.
-        paths: Vec<String>,
-    },
-    /// The container's environment could not be written there, which harms no session of ours.
-    EnvironmentNotWritten {
-        /// The files.
-        paths: Vec<String>,
-        /// Why, for the first of them.
-        error: String,
-    },
-    /// A signal announces the end, and whoever is logged in is told.
-    Notice {
-        /// How long sessions may go on.
-        seconds: u64,
-    },
-    /// The container ends.
-    Exit {
-        /// Why.
-        reason: String,
-        /// With which code.
-        code: u8,
-    },
-}
+/// Bytes of a command that are told: a script's worth, and a line far from the 256 KiB that an event of CloudWatch Logs holds.
+const COMMAND_MAX: usize = 8 * 1024;
 
 /// Where events go. Clones write to the same place; a line is never mixed with another.
 #[derive(Clone)]
@@ -190,8 +32,15 @@ pub struct Log {
 }
 
 struct Out {
-    stream: Box<dyn Write + Send>,
+    sink: Sink,
     quota: Quota,
+}
+
+enum Sink {
+    /// Whoever writes waits for the stream.
+    Stream(Box<dyn Write + Send>),
+    /// A thread does.
+    Queue(Queue),
 }
 
 #[derive(Serialize)]
@@ -213,14 +62,26 @@ impl Log {
     /// A log elsewhere.
     #[must_use]
     pub fn new(run: Option<&str>, out: Box<dyn Write + Send>) -> Self {
-        let out = Out { stream: out, quota: Quota::new(Instant::now()) };
+        Self::into_sink(run, Sink::Stream(out))
+    }
+
+    /// A log whose stream may take its time without holding up who writes, up to about a megabyte.
+    ///
+    /// # Errors
+    /// The system's, when it has no thread to give.
+    pub fn queued(run: Option<&str>, out: Box<dyn Write + Send>) -> io::Result<Self> {
+        Ok(Self::into_sink(run, Sink::Queue(Queue::start(out)?)))
+    }
+
+    fn into_sink(run: Option<&str>, sink: Sink) -> Self {
+        let out = Out { sink, quota: Quota::new(Instant::now()) };
         Self { run: run.map(Arc::from), out: Arc::new(Mutex::new(out)) }
     }
 
     /// Writes one line; of what strangers cause, no more than a few. A log that nobody can take must not stop a session, so
     /// failures are dropped.
     pub fn write(&self, event: &Event<'_>) {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = self.lock();
         if !out.quota.admits(event, Instant::now()) {
             return;
         }
@@ -229,7 +90,35 @@ impl Log {
             self.append(&mut text, &Event::Withheld(withheld));
         }
         self.append(&mut text, event);
-        let _ = out.stream.write_all(&text).and_then(|()| out.stream.flush());
+        out.sink.write(text);
+    }
+
+    /// Writes a line that can be done without, if that takes no waiting. Whether it did.
+    pub(crate) fn offer(&self, event: &Event<'_>) -> bool {
+        let mut text = Vec::new();
+        self.append(&mut text, event);
+        match &mut self.lock().sink {
+            Sink::Queue(queue) => queue.offer(text),
+            stream @ Sink::Stream(_) => {
+                stream.write(text);
+                true
+            }
+        }
+    }
+
+    /// Whether [`Log::offer`] would write a line.
+    pub(crate) fn has_room(&self) -> bool {
+        match &self.lock().sink {
+            Sink::Queue(queue) => queue.has_room(),
+            Sink::Stream(_) => true,
+        }
+    }
+
+    /// Waits until every line is written, or the time is up.
+    pub(crate) fn drain(&self, within: Duration) {
+        if let Sink::Queue(queue) = &self.lock().sink {
+            queue.drain(within);
+        }
     }
 
     fn append(&self, text: &mut Vec<u8>, event: &Event<'_>) {
@@ -238,12 +127,37 @@ impl Log {
         text.extend(line);
         text.push(b'\n');
     }
+
+    fn lock(&self) -> MutexGuard<'_, Out> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink {
+    fn write(&mut self, text: Vec<u8>) {
+        match self {
+            Self::Stream(stream) => {
+                let _ = stream.write_all(&text).and_then(|()| stream.flush());
+            }
+            Self::Queue(queue) => queue.push(text),
+        }
+    }
 }
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Log").field("run", &self.run).finish_non_exhaustive()
     }
+}
+
+/// A command as the log tells it: what is not UTF-8 is replaced, and what is longer than 8,192 bytes is cut.
+pub(crate) fn text_of_command(command: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(&command[..command.len().min(COMMAND_MAX)])
+}
+
+/// A time as the log counts it.
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod sshd;
 mod wire;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,8 +41,8 @@ const GENERATIONS: usize = 64;
 enum Login {
     /// It may still come.
     Awaited,
-    /// As this user.
-    Done { user: String, uid: Uid },
+    /// As this user, from there.
+    Done { user: String, uid: Uid, peer: SocketAddr },
     /// The connection is over, or was never let in.
     Gone,
 }

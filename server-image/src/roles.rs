@@ -1,5 +1,5 @@
 //! One binary, several roles: `init` is PID 1 and waits, `serve` is its only direct child and speaks SSH or has it spoken,
-//! `session` stands between OpenSSH's server and a shell. `install` copies the binary and ends.
+//! `session` stands between OpenSSH's server and a shell, `sftp` works on files for a client. `install` copies the binary and ends.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::log::{Event, Log};
 use crate::openssh::attendant;
-use crate::{init, install, serve};
+use crate::{init, install, serve, sftp};
 
 /// The word that chooses the role of PID 1; also the role for words that mean nothing to us.
 const INIT: &str = "init";
@@ -20,6 +20,9 @@ pub(crate) const SERVE: &str = "role:serve";
 pub(crate) const CONTAINER: &str = "container";
 /// The word that chooses the role of a session's attendant; the path of the desk follows.
 pub(crate) const SESSION: &str = "role:session";
+
+/// The word that chooses the role of a session's file server.
+pub(crate) const SFTP: &str = "role:sftp";
 
 /// Exit code for a grant that lets nobody in, and for an engine that the image does not have.
 pub const REFUSED: u8 = 2;
@@ -42,6 +45,7 @@ pub fn run(role: &[OsString], self_args: &[&str]) -> ExitCode {
         [Some(SERVE)] => serve::run(false, self_args),
         [Some(SERVE), Some(CONTAINER)] => serve::run(true, self_args),
         [Some(SESSION), _] => attendant::run(&role[1]),
+        [Some(SFTP)] => sftp::run(),
         [Some(INSTALL), _] => install::run(Path::new(&role[1])),
         [Some("--version")] => {
             let told = writeln!(std::io::stdout(), "fargate-init {}", env!("CARGO_PKG_VERSION"));

@@ -1,26 +1,22 @@
 //! The role `serve`: read the grant, listen, run the SSH server until the container's lifetime ends.
 
-use std::io::{self, Read as _};
+mod process;
+
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fargate_contract::{Grant, KeyExchange, limits};
-use nix::sys::prctl;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use russh::keys::{Algorithm, HashAlg, PrivateKey};
-use russh::server::Config;
-use russh::{MethodKind, MethodSet, Preferred, SshId};
+use fargate_contract::{Grant, limits};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use zeroize::Zeroizing;
 
 use crate::admission::Admission;
+use crate::audit::Audit;
 use crate::engine::{self, Engine, EngineError};
 use crate::environment::{self, Variables, files};
 use crate::lifetime::{Activity, Ending, Happening, Limits, ending};
@@ -28,25 +24,11 @@ use crate::log::{Event, Log};
 use crate::notice::Notice;
 use crate::openssh::{self, Sshd};
 use crate::resumable::Resumables;
+use crate::settings::Configs;
 use crate::spawner::Spawner;
 use crate::startups::Startups;
-use crate::{connection, handover, host_key, roles};
-
-/// Silence after which the peer is asked for a sign of life, and how often it may owe one. Behind NATs and load balancers
-/// idle connections are forgotten after minutes.
-pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
-pub(crate) const KEEPALIVE_MAX: usize = 3;
-
-/// What a refused key costs its bearer. An ed25519 key cannot be guessed, and an agent may hold several.
-const REJECTION_TIME: Duration = Duration::from_millis(100);
-
-/// Algorithms of the keys that may log in, told to the client as `server-sig-algs`; the host key is ed25519. RSA keys are the
-/// ancestor's, and never sign with SHA-1.
-const KEY_ALGORITHMS: &[Algorithm] = &[
-    Algorithm::Ed25519,
-    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
-];
+use crate::{connection, forward, host_key, roles};
+use process::{harden, read_grant, told};
 
 /// Pause after the system had no descriptor or memory for a connection: long enough not to spin, too short to notice.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -57,10 +39,14 @@ const HAPPENINGS: usize = 16;
 /// Part of [`limits::TERM_GRACE`] that sessions have; the rest is for their last bytes and the goodbye.
 pub(crate) const SESSION_GRACE: Duration = Duration::from_secs(3);
 
+/// Time for the reader of the log to take what waits for it when everything else has ended. With [`limits::TERM_GRACE`] it is far
+/// below the 30 s that ECS grants before SIGKILL.
+const LOG_GRACE: Duration = Duration::from_secs(5);
+
 /// What every connection and session shares.
 pub(crate) struct Server {
     pub(crate) log: Log,
-    pub(crate) config: Arc<Config>,
+    pub(crate) configs: Configs,
     pub(crate) admission: Admission,
     pub(crate) startups: Startups,
     /// The container's, less the grant.
@@ -82,6 +68,13 @@ pub(crate) struct Server {
     /// Sessions that their client may ask for again.
     pub(crate) resumables: Resumables,
     pub(crate) spawner: Spawner,
+    /// How much the log tells.
+    pub(crate) audit: Audit,
+    /// Who called, as the grant says.
+    pub(crate) caller: Option<String>,
+    pub(crate) forwarding: forward::State,
+    /// As in [`Container`].
+    pub(crate) self_args: Vec<String>,
     sessions_so_far: Mutex<SoFar>,
 }
 
@@ -125,17 +118,22 @@ pub(crate) fn run(container: bool, self_args: &[&str]) -> ExitCode {
     let spawner = Spawner::start();
     let core_limit = harden();
     let chosen = Engine::from_variable(std::env::var_os(engine::VARIABLE).as_deref());
-    let asked = read_grant().and_then(|grant| Ok((grant, chosen.map_err(|error| error.to_string())?)));
-    let (grant, engine) = match asked {
+    let asked = read_grant().and_then(|grant| {
+        let engine = chosen.map_err(|error| error.to_string())?;
+        let audit = Audit::from_variables(|name| std::env::var_os(name), engine).map_err(|error| error.to_string())?;
+        let log = open_log(&grant, audit).map_err(|error| format!("a thread cannot be started: {error}"))?;
+        Ok((grant, engine, audit, log))
+    });
+    let (grant, engine, audit, log) = match asked {
         Ok(asked) => asked,
         Err(error) => {
             Log::to_stdout(None).write(&Event::Refused { error });
             return ExitCode::from(roles::REFUSED);
         }
     };
-    let log = Log::to_stdout(grant.run.as_deref());
     log.write(&Event::Start { role: "serve", version: env!("CARGO_PKG_VERSION"), pid: std::process::id() });
     let environment = environment::of_container(std::env::vars_os());
+    ssh_flow::keep_freed_memory();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let self_args = self_args.iter().map(|word| (*word).to_owned()).collect();
     let code = runtime.map_err(|source| ServeError::System { doing: "run", source }).and_then(|runtime| {
@@ -143,14 +141,15 @@ pub(crate) fn run(container: bool, self_args: &[&str]) -> ExitCode {
             let listener = listen(&grant).await.map_err(|source| ServeError::System { doing: "listen", source })?;
             let told = told().map_err(|source| ServeError::System { doing: "await signals", source })?;
             let spawner = spawner.map_err(|source| ServeError::System { doing: "start a thread", source })?;
-            let container = Container { environment, owns_machine: container, core_limit, engine, spawner, self_args };
+            let container =
+                Container { environment, owns_machine: container, core_limit, engine, spawner, audit, self_args };
             serve(&grant, listener, container, log.clone(), told).await
         });
         // A write to a file system that hangs must not keep the container.
         runtime.shutdown_background();
         code
     });
-    match code {
+    let code = match code {
         Ok(code) => ExitCode::from(code),
         Err(ServeError::Engine(error)) => {
             log.write(&Event::Refused { error: error.to_string() });
@@ -160,7 +159,15 @@ pub(crate) fn run(container: bool, self_args: &[&str]) -> ExitCode {
             log.write(&Event::Failed { error: error.to_string() });
             ExitCode::FAILURE
         }
-    }
+    };
+    log.drain(LOG_GRACE);
+    code
+}
+
+/// Recordings are more than what happens: a reader that cannot keep up with them must not hold up the sessions.
+fn open_log(grant: &Grant, audit: Audit) -> io::Result<Log> {
+    let run = grant.run.as_deref();
+    if audit.record { Log::queued(run, Box::new(io::stdout())) } else { Ok(Log::to_stdout(run)) }
 }
 
 /// Why nothing can be served.
@@ -195,7 +202,9 @@ pub struct Container {
     pub engine: Engine,
     /// What starts processes with the container's rights.
     pub spawner: Spawner,
-    /// As in [`roles::run`]; the engine `openssh` starts the executable again.
+    /// How much the log tells.
+    pub audit: Audit,
+    /// As in [`roles::run`]: the engine `openssh` and sftp start the executable again.
     pub self_args: Vec<String>,
 }
 
@@ -231,7 +240,7 @@ pub async fn serve(
     let (happenings, mut happened) = mpsc::channel(HAPPENINGS);
     let server = Arc::new(Server {
         log: log.clone(),
-        config: Arc::new(config(host_key, grant.key_exchange)),
+        configs: Configs::new(&host_key, grant.key_exchange),
         admission: Admission::new(grant),
         startups: Startups::default(),
         environment: container.environment,
@@ -245,6 +254,10 @@ pub async fn serve(
         reconnect_grace: grant.reconnect_grace,
         resumables: Resumables::default(),
         spawner: container.spawner,
+        audit: container.audit,
+        caller: grant.caller.clone(),
+        forwarding: forward::State::new(grant.forwarding),
+        self_args: container.self_args,
         sessions_so_far: Mutex::default(),
     });
     let tasks = TaskTracker::new();
@@ -286,6 +299,7 @@ async fn stop(server: &Server, connections: &TaskTracker) {
         server.closing.cancel();
         connections.close();
         connections.wait().await;
+        server.forwarding.ended().await;
     };
     // What is left then ends with this process.
     let _ = timeout(limits::TERM_GRACE, stopped).await;
@@ -320,30 +334,6 @@ async fn accept(listener: TcpListener, server: Arc<Server>, sshd: Option<Arc<Ssh
     }
 }
 
-fn config(host_key: PrivateKey, key_exchange: KeyExchange) -> Config {
-    let offered = match key_exchange {
-        KeyExchange::Any => ssh_flow::preferred(),
-        KeyExchange::PostQuantum => ssh_flow::post_quantum(ssh_flow::preferred()),
-    };
-    let software = concat!("fargate-init_", env!("CARGO_PKG_VERSION"));
-    Config {
-        server_id: SshId::Standard(ssh_flow::software_id(software).into()),
-        methods: MethodSet::from(&[MethodKind::PublicKey][..]),
-        auth_rejection_time: REJECTION_TIME,
-        // OpenSSH asks for the methods with an attempt that must fail.
-        auth_rejection_time_initial: Some(Duration::ZERO),
-        keys: vec![host_key],
-        window_size: ssh_flow::WINDOW_SIZE,
-        maximum_packet_size: ssh_flow::MAXIMUM_PACKET_SIZE,
-        channel_buffer_size: ssh_flow::CHANNEL_BUFFER_SIZE,
-        preferred: Preferred { key: KEY_ALGORITHMS.into(), ..offered },
-        inactivity_timeout: None,
-        keepalive_interval: Some(KEEPALIVE_INTERVAL),
-        keepalive_max: KEEPALIVE_MAX,
-        ..Config::default()
-    }
-}
-
 /// Every address, IPv6 and IPv4, unless the grant names one; IPv4 alone on a host without IPv6.
 async fn listen(grant: &Grant) -> io::Result<TcpListener> {
     let bind = |address: IpAddr| TcpListener::bind(SocketAddr::new(address, grant.port));
@@ -354,42 +344,4 @@ async fn listen(grant: &Grant) -> io::Result<TcpListener> {
             Err(_) => bind(Ipv4Addr::UNSPECIFIED.into()).await,
         },
     }
-}
-
-/// The host key and the grant are in our memory: no other process of this user may look into it, no core dump may hold it. This
-/// thread, and every one that it starts, cannot gain rights by running a program. Returns the limit of core dumps that sessions
-/// get back.
-fn harden() -> (u64, u64) {
-    let limit = getrlimit(Resource::RLIMIT_CORE).unwrap_or((0, 0));
-    // A kernel that refuses these leaves us where every program is.
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, limit.1);
-    let _ = prctl::set_dumpable(false);
-    let _ = prctl::set_no_new_privs();
-    limit
-}
-
-fn read_grant() -> Result<Grant, String> {
-    // Room for all of it and for the read that finds the end: growing would leave copies behind.
-    let mut records = Zeroizing::new(Vec::with_capacity(handover::MAX_BYTES + 1));
-    let mut stdin = io::stdin().lock().take(handover::MAX_BYTES as u64);
-    stdin.read_to_end(&mut records).map_err(|error| format!("the grant cannot be read: {error}"))?;
-    handover::grant(&records).map_err(|error| error.to_string())
-}
-
-/// Completes at the first signal that asks us to stop. USR1, USR2 and ALRM would end a process that does not await them.
-fn told() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    let harmless = [SignalKind::user_defined1(), SignalKind::user_defined2(), SignalKind::alarm()];
-    let harmless = harmless.into_iter().map(signal).collect::<io::Result<Vec<_>>>()?;
-    let mut term = signal(SignalKind::terminate())?;
-    let (mut int, mut hup, mut quit) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?, signal(SignalKind::quit())?);
-    Ok(async move {
-        let _kept = harmless;
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-            _ = hup.recv() => {}
-            _ = quit.recv() => {}
-        }
-    })
 }

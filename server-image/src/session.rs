@@ -2,9 +2,11 @@
 
 mod child;
 mod kept;
+mod meter;
 mod outbox;
 mod outcome;
 mod output;
+mod recording;
 pub(crate) mod signals;
 mod stdin;
 mod terminal;
@@ -24,12 +26,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::User;
 use crate::environment;
+use crate::forward::{AgentRoute, AgentSocket};
 use crate::lifetime::Happening;
-use crate::log::Event;
 use crate::resumable::{Attachment, Standing};
 use crate::serve::{SESSION_GRACE, Server};
 pub(crate) use child::name_of;
 use child::{SpawnError, Spawned};
+use meter::Meter;
 pub(crate) use outbox::Outbox;
 pub(crate) use outcome::Outcome;
 use stdin::Ended;
@@ -37,6 +40,9 @@ pub(crate) use terminal::{TerminalRequest, WindowSize};
 
 /// Extended data of this type is standard error (RFC 4254, section 5.2).
 const STDERR: u32 = 1;
+
+/// The subsystem that a client asks for to transfer files.
+pub(crate) const SFTP: &str = "sftp";
 
 /// Signals that may wait for delivery, which takes no time.
 const SIGNALS: usize = 16;
@@ -54,6 +60,8 @@ pub(crate) enum Program {
     Shell,
     /// A command for the shell.
     Command(Vec<u8>),
+    /// Our own file server.
+    Sftp,
 }
 
 /// How to reach a running session past the data that may be stuck before it. Clones reach the same one.
@@ -61,6 +69,8 @@ pub(crate) enum Program {
 pub(crate) struct Controls {
     size: Option<watch::Sender<WindowSize>>,
     signals: mpsc::Sender<Signal>,
+    /// Where the client's agent is reached, for a session that has a socket for it.
+    pub(crate) agent: Option<AgentRoute>,
 }
 
 /// The other end of [`Controls`].
@@ -71,15 +81,20 @@ pub(crate) struct Requests {
 
 impl Controls {
     /// Both ends. A session without a terminal has no size.
-    pub(crate) fn new(size: Option<WindowSize>) -> (Self, Requests) {
+    pub(crate) fn new(size: Option<WindowSize>, agent: Option<AgentRoute>) -> (Self, Requests) {
         let (size_tx, size_rx) = size.map(watch::channel).unzip();
         let (signals_tx, signals_rx) = mpsc::channel(SIGNALS);
-        (Self { size: size_tx, signals: signals_tx }, Requests { size: size_rx, signals: signals_rx })
+        (Self { size: size_tx, signals: signals_tx, agent }, Requests { size: size_rx, signals: signals_rx })
     }
 
     /// Whether there was a terminal to resize.
     pub(crate) fn resize(&self, size: WindowSize) -> bool {
         self.size.as_ref().is_some_and(|sender| sender.send(size).is_ok())
+    }
+
+    /// Whether the session has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.signals.is_closed()
     }
 
     /// Whether the signal was taken.
@@ -96,6 +111,8 @@ pub(crate) struct Origin {
     pub(crate) requests: Requests,
     /// Present for a session that its client may ask for again.
     pub(crate) standing: Option<Standing>,
+    /// Where its programs reach the client's agent; gone with the session.
+    pub(crate) agent: Option<AgentSocket>,
 }
 
 /// Runs a session to its end and tells the client how it ended.
@@ -105,19 +122,15 @@ pub(crate) async fn run(
     from_client: Vec<(String, String)>,
     program: Program,
 ) {
-    let Origin { server, user, attachment, requests, standing } = origin;
+    let Origin { server, user, attachment, requests, standing, agent } = origin;
     if standing.is_some() {
         // Before the connection can be lost over what the program does.
         let _ = server.happenings.send(Happening::Held).await;
     }
     let ends = attachment.ends;
-    let session = server.next_session();
-    let (kind, command_bytes) = match &program {
-        Program::Shell => ("shell", 0),
-        Program::Command(command) => ("exec", command.len()),
-    };
-    let has_terminal = terminal.is_some();
-    server.log.write(&Event::SessionStart { session, kind, command_bytes, terminal: has_terminal, user: &user.name });
+    // A file server's bytes are not for a terminal's hands.
+    let terminal = terminal.filter(|_| !matches!(program, Program::Sftp));
+    let meter = Meter::begin(&server, &user, ends.peer, &program, terminal.as_ref());
     let environment = |terminal: Option<(&str, &std::path::Path)>| {
         let login = environment::Session {
             user: &user,
@@ -125,21 +138,22 @@ pub(crate) async fn run(
             peer: ends.peer,
             local: ends.local,
             terminal,
+            agent: agent.as_ref().map(AgentSocket::path),
         };
         environment::of_session(&server.environment, &login)
     };
-    let spawned = child::spawn(&user, program, terminal, environment, server.core_limit, &server.spawner);
+    let spawned = child::spawn(&user, program, terminal, environment, &server, meter.session);
     match standing {
-        None => run_once(spawned, &server, session, attachment, requests).await,
+        None => run_once(spawned, &server, &meter, attachment, requests).await,
         Some(mut standing) => {
             let end = match spawned {
                 Ok(Spawned { terminal: Some(terminal), child, group, stdin, outputs }) => {
                     let spawned = Spawned { terminal: None, child, group, stdin, outputs };
-                    kept::run(spawned, terminal, &server, session, attachment, requests, &mut standing).await
+                    kept::run(spawned, terminal, &server, &meter, attachment, requests, &mut standing).await
                 }
                 // There is nothing to come back to.
                 other => {
-                    run_once(other, &server, session, attachment, requests).await;
+                    run_once(other, &server, &meter, attachment, requests).await;
                     kept::End::Done
                 }
             };
@@ -155,23 +169,21 @@ pub(crate) async fn run(
 async fn run_once(
     spawned: Result<Spawned, SpawnError>,
     server: &Server,
-    session: u64,
+    meter: &Meter<'_>,
     attachment: Attachment,
     requests: Requests,
 ) {
     let Attachment { handle, channel, sender, receiver, .. } = attachment;
     let has_terminal = matches!(&spawned, Ok(spawned) if spawned.terminal.is_some());
     let outcome = match spawned {
-        Ok(spawned) => attend(spawned, server, &sender, receiver, requests).await,
+        Ok(spawned) => attend(spawned, server, meter, &sender, receiver, requests).await,
         Err(error) => {
             say(&sender, false, &format!("fargate-login: {error}")).await;
             Outcome::Exited(error.code())
         }
     };
     server.notice.take_back(&sender, has_terminal).await;
-    let code = outcome.code();
-    server.session_ended(code);
-    server.log.write(&Event::SessionEnd { session, code, reason: outcome.to_string() });
+    meter.ended(outcome);
     outcome.tell(&sender, &handle, channel).await;
 }
 
@@ -179,6 +191,7 @@ async fn run_once(
 async fn attend(
     spawned: Spawned,
     server: &Server,
+    meter: &Meter<'_>,
     sender: &ChannelSender<Msg>,
     receiver: ChannelReceiver,
     requests: Requests,
@@ -194,12 +207,13 @@ async fn attend(
     };
     // OpenSSH waits for both, too: without a terminal, a background process that holds standard output holds the session; with
     // one, the kernel hangs the terminal up when its leader ends.
-    let ending = async { tokio::join!(process, outputs.pump(sender, &server.activity)) };
+    let ending = async { tokio::join!(process, outputs.pump(sender, meter)) };
     let asked = async {
         let told = server.notice.tell(sender, has_terminal);
-        tokio::join!(resize(terminal, requests.size), deliver(group, requests.signals), told)
+        let resized = resize(terminal, requests.size, meter);
+        tokio::join!(resized, deliver(group, requests.signals), told, meter.keep_record())
     };
-    let mut fed = Box::pin(stdin::feed(stdin, receiver, &server.activity));
+    let mut fed = Box::pin(stdin::feed(stdin, receiver, meter));
     tokio::pin!(ending, asked);
     let mut input_ended = false;
     let line = loop {
@@ -221,6 +235,8 @@ async fn attend(
         // The terminal hangs up by itself once it is closed; whoever shares the process group has to be told.
         signal_group(group, Signal::SIGHUP);
         signal_group(group, Signal::SIGCONT);
+        // Behind the signal: whoever lets it pass has no more input.
+        drop(fed);
         std::future::pending::<()>().await;
     };
     let last_words = async {
@@ -259,11 +275,16 @@ pub(crate) async fn say(sender: &ChannelSender<Msg>, terminal: bool, line: &str)
     }
 }
 
-async fn resize(terminal: Option<Arc<terminal::Terminal>>, sizes: Option<watch::Receiver<WindowSize>>) {
+async fn resize(
+    terminal: Option<Arc<terminal::Terminal>>,
+    sizes: Option<watch::Receiver<WindowSize>>,
+    meter: &Meter<'_>,
+) {
     if let (Some(terminal), Some(mut sizes)) = (terminal, sizes) {
         while sizes.changed().await.is_ok() {
             let size = *sizes.borrow_and_update();
             terminal.resize(size);
+            meter.resized(size);
         }
     }
     std::future::pending().await

@@ -4,8 +4,11 @@
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use nix::sys::resource::{Resource, getrlimit};
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
+
+use crate::sys;
 
 /// Its name in `/proc/<pid>/task/*/comm`.
 const NAME: &str = "spawner";
@@ -13,7 +16,11 @@ const NAME: &str = "spawner";
 /// Starts processes with the rights that the calling process had when [`Spawner::start`] was called. Clones are the same thread,
 /// which ends with the last of them.
 #[derive(Clone, Debug)]
-pub struct Spawner(SyncSender<Request>);
+pub struct Spawner {
+    ask: SyncSender<Request>,
+    /// Soft and hard limit of open files, as they were.
+    open_files: (u64, u64),
+}
 
 #[derive(Debug)]
 struct Request {
@@ -31,18 +38,20 @@ impl Spawner {
     pub fn start() -> io::Result<Self> {
         // One at a time: whoever asks waits for the answer.
         let (ask, asked) = sync_channel(1);
+        let open_files = getrlimit(Resource::RLIMIT_NOFILE)?;
         std::thread::Builder::new().name(NAME.to_owned()).spawn(move || serve(&asked))?;
-        Ok(Self(ask))
+        Ok(Self { ask, open_files })
     }
 
     /// Starts a process and drops its command, and with it our copies of its streams. Takes as long as fork and exec do.
     ///
     /// # Errors
     /// As [`Command::spawn`].
-    pub(crate) fn spawn(&self, command: Command) -> io::Result<Child> {
+    pub(crate) fn spawn(&self, mut command: Command) -> io::Result<Child> {
         let (started, told) = sync_channel(1);
         let gone = || io::Error::other("the thread that starts processes has ended");
-        self.0.send(Request { command, runtime: Handle::current(), started }).map_err(|_| gone())?;
+        sys::give_open_files(&mut command, self.open_files);
+        self.ask.send(Request { command, runtime: Handle::current(), started }).map_err(|_| gone())?;
         told.recv().map_err(|_| gone())?
     }
 }

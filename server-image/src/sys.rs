@@ -1,4 +1,5 @@
-//! The calls that only `unsafe` can make: overwriting our environment, and what happens between fork and exec.
+//! The calls that only `unsafe` can make: overwriting our environment, what happens between fork and exec, and what one thread does
+//! as another user.
 
 #![expect(unsafe_code, reason = "the one file of this crate that may; everything else goes through it")]
 
@@ -7,6 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Command;
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
@@ -119,7 +121,7 @@ fn as_session(child: SessionChild) -> impl FnMut() -> io::Result<()> + Send + Sy
         setsid()?;
         if child.terminal {
             // SAFETY: TIOCSCTTY takes an integer; descriptor 0 is the terminal and we lead a session without one.
-            nix::errno::Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
+            Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
         }
         setrlimit(Resource::RLIMIT_CORE, child.core_limit.0, child.core_limit.1)?;
         if let Some(identity) = &child.identity {
@@ -153,6 +155,60 @@ pub(crate) fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` answers with the same open descriptor until it is dropped, and nobody exchanges it meanwhile.
     Ok(unsafe { AsyncFd::register(descriptor) }?)
 }
+
+/// Does something on a thread of its own, and there with another user's rights. The C library's functions would change all threads;
+/// the system calls change the one that makes them. Only the effective ids change: while the real and saved ones are ours, no
+/// process of that user may signal the thread, and with it us all (kill(2)).
+///
+/// # Errors
+/// The system's, when it has no thread to give or we may not become that user; those of `act`.
+pub(crate) fn with_rights_of<T: Send>(
+    identity: &Identity,
+    act: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
+    std::thread::scope(|scope| {
+        let acting = std::thread::Builder::new().name("as-user".to_owned());
+        let acting = acting.spawn_scoped(scope, || become_effectively(identity).and_then(|()| act()))?;
+        acting.join().unwrap_or_else(|_| Err(io::Error::other("the thread that acts for a user panicked")))
+    })
+}
+
+fn become_effectively(identity: &Identity) -> io::Result<()> {
+    const UNCHANGED: libc::c_long = -1;
+    let groups: Vec<libc::gid_t> = identity.groups.iter().map(|group| group.as_raw()).collect();
+    // SAFETY: the pointer and the length are those of a vector that outlives the call, which only reads it.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
+    let (uid, gid) = (libc::c_long::from(identity.uid.as_raw()), libc::c_long::from(identity.gid.as_raw()));
+    // SAFETY: takes three numbers and touches no memory of ours.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, UNCHANGED, gid, UNCHANGED) })?;
+    // SAFETY: as above. The effective capabilities go with the user id (capabilities(7)).
+    Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, UNCHANGED, uid, UNCHANGED) })?;
+    Ok(())
+}
+
+/// Lets a child have these limits of open files, soft and hard, whatever ours are.
+pub(crate) fn give_open_files(command: &mut tokio::process::Command, limit: (u64, u64)) {
+    let prepare = move || Ok(setrlimit(Resource::RLIMIT_NOFILE, limit.0, limit.1)?);
+    // SAFETY: between fork and exec only a system call is made; nothing allocates or takes a lock.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Keeps the lookup of host names to what a static executable has in itself. `/etc/nsswitch.conf` of an image may name modules
+/// that belong to another C library than ours: loading one of them would take the process down. To be called while the process has
+/// not looked a name up.
+#[cfg(target_env = "gnu")]
+pub(crate) fn restrict_name_service() {
+    unsafe extern "C" {
+        /// nss.h of the GNU C library: which services answer for a database.
+        fn __nss_configure_lookup(database: *const c_char, services: *const c_char) -> libc::c_int;
+    }
+    // SAFETY: both are constant strings that a NUL ends; the function copies what it keeps, under a lock of its own.
+    unsafe { __nss_configure_lookup(c"hosts".as_ptr(), c"files dns".as_ptr()) };
+}
+
+/// Other C libraries load no modules.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) const fn restrict_name_service() {}
 
 /// Ignored and blocked signals survive exec: a shell that inherits an ignored SIGINT never hears Ctrl-C.
 fn reset_signals() -> io::Result<()> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fargate_contract::{Grant, HostSeed};
+use fargate_init::audit::Audit;
 use fargate_init::engine::Engine;
 use fargate_init::log::Log;
 use fargate_init::serve::{Container, serve};
@@ -63,6 +64,7 @@ impl Login {
             core_limit: (0, 0),
             engine: Engine::Russh,
             spawner: Spawner::start().expect("a thread"),
+            audit: Audit::default(),
             self_args: Vec::new(),
         };
         let (stop, told) = oneshot::channel::<()>();
@@ -187,7 +189,7 @@ async fn a_closed_channel_hangs_up_its_session_alone() {
 }
 
 #[tokio::test]
-async fn one_program_per_channel_and_no_subsystem_yet() {
+async fn one_program_per_channel_and_no_unknown_subsystem() {
     let login = Login::new().await;
     let (sender, mut receiver) = login.session().await;
     sender.requests().request_subsystem(true, "no-such").await.expect("sent");
@@ -226,6 +228,7 @@ async fn an_unpinned_host_announces_a_key_of_its_own() {
             core_limit: (0, 0),
             engine: Engine::Russh,
             spawner: Spawner::start().expect("a thread"),
+            audit: Audit::default(),
             self_args: Vec::new(),
         };
         let log = Log::new(None, Box::new(writer));

@@ -50,19 +50,28 @@ pub(crate) fn size_and_start() -> Vec<Figure> {
 /// Any valid key: nobody logs in.
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c";
 
-fn program() -> Option<PathBuf> {
+pub(crate) fn program() -> Option<PathBuf> {
     let beside = e2e::world::executable().with_file_name("fargate-init");
     let fixed = beside.ancestors().nth(2)?.join("x86_64-unknown-linux-gnu/dist/fargate-init");
     [fixed, beside].into_iter().find(|path| path.exists())
+}
+
+/// The init that this profile made, and the static one where `FARGATE_INIT_STATIC` names it, each with what tells its rows apart.
+pub(crate) fn programs() -> Vec<(&'static str, PathBuf)> {
+    let beside = e2e::world::executable().with_file_name("fargate-init");
+    let fixed = std::env::var_os("FARGATE_INIT_STATIC").map(|path| (", static init", PathBuf::from(path)));
+    [("", beside)].into_iter().chain(fixed).filter(|(_, path)| path.exists()).collect()
 }
 
 /// Resident memory of a process and its children.
 fn resident_megabytes(pid: u32) -> f64 {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let pids = children.split_whitespace().map(str::to_owned).chain([pid.to_string()]);
-    let kilobytes = pids.filter_map(|pid| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().trim_end_matches(" kB").parse::<f64>().ok())
-    });
-    kilobytes.sum::<f64>() / 1e3
+    pids.filter_map(|pid| resident_kib(pid.parse().ok()?)).sum::<f64>() / 1e3
+}
+
+/// Resident memory of a process alone, in KiB.
+pub(crate) fn resident_kib(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().trim_end_matches(" kB").parse().ok())
 }

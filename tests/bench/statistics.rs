@@ -6,15 +6,15 @@ use std::time::Duration;
 /// One row: ours, the peer's, the unit.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
-    name: &'static str,
+    name: String,
     ours: f64,
     peer: Option<(&'static str, f64)>,
     unit: &'static str,
 }
 
 impl Figure {
-    pub(crate) const fn new(name: &'static str, ours: f64, unit: &'static str) -> Self {
-        Self { name, ours, peer: None, unit }
+    pub(crate) fn new(name: impl Into<String>, ours: f64, unit: &'static str) -> Self {
+        Self { name: name.into(), ours, peer: None, unit }
     }
 
     pub(crate) const fn against(mut self, peer: &'static str, value: f64) -> Self {
@@ -55,4 +55,10 @@ pub(crate) fn percentile(samples: &mut [Duration], share: f64) -> f64 {
 /// The median, in milliseconds.
 pub(crate) fn median(samples: &mut [Duration]) -> f64 {
     percentile(samples, 0.5)
+}
+
+/// The value in the middle, of samples that are no times; 0 of none.
+pub(crate) fn middle(samples: &mut [f64]) -> f64 {
+    samples.sort_unstable_by(f64::total_cmp);
+    samples.get(samples.len() / 2).copied().unwrap_or_default()
 }

@@ -37,7 +37,7 @@ def hold_states(endpoint: str) -> None:
 
 
 def prepare(endpoint: str) -> dict[str, str]:
-    """Cluster, task definition, subnet and security group."""
+    """Cluster, task definition, subnet, security group, and a service without tasks."""
     ecs, ec2 = client(endpoint, "ecs"), client(endpoint, "ec2")
     ecs.create_cluster(clusterName="default")
     definition = json.loads(DEFINITION.read_text(encoding="utf-8"))
@@ -48,6 +48,11 @@ def prepare(endpoint: str) -> dict[str, str]:
     subnet = ec2.describe_subnets()["Subnets"][0]
     of_vpc = [{"Name": "vpc-id", "Values": [subnet["VpcId"]]}]
     group = ec2.describe_security_groups(Filters=of_vpc)["SecurityGroups"][0]
+    network = {"awsvpcConfiguration": {"subnets": [subnet["SubnetId"]], "securityGroups": [group["GroupId"]]}}
+    ecs.create_service(
+        serviceName="web", taskDefinition=definition["family"], desiredCount=0, launchType="FARGATE",
+        networkConfiguration=network,
+    )
     return {
         "endpoint_url": endpoint,
         "region": REGION,

@@ -24,6 +24,15 @@ FAMILY, SUBNET, GROUP, CONTAINER = "test-cli", "subnet-1", "sg-1", "cli"
 CLUSTER = "conformance"
 STATE_TIMEOUT = 60.0
 POLL = 0.1
+INSTANCE, KEY = "i-0123456789abcdef0", "alias/sessions"
+# Stands for session-manager-plugin: says how it was called, with the answer that it may find in a variable of that name.
+PLUGIN = """#!{python}
+import json, os, sys
+if sys.argv[1:] == ["--version"]:
+    print("1.2.835.0")
+else:
+    json.dump([os.environ.get(sys.argv[1], sys.argv[1]), *sys.argv[2:]], open("{said}", "w", encoding="utf-8"))
+"""
 # An ordinary user may not listen on 22.
 PORT = "2222"
 # One character more than RunTask takes in its overrides.
@@ -39,7 +48,8 @@ class Check:
         config = Config(retries={"total_max_attempts": 1})
         options = {"endpoint_url": endpoint, "region_name": REGION, "config": config, **KEYS}
         self.ecs, self.ec2, self.sts, self.logs = (boto3.client(name, **options) for name in ("ecs", "ec2", "sts", "logs"))
-        for client in (self.ecs, self.ec2, self.sts, self.logs):
+        self.ssm, self.kms = (boto3.client(name, **options) for name in ("ssm", "kms"))
+        for client in (self.ecs, self.ec2, self.sts, self.logs, self.ssm, self.kms):
             self.faults.watch(client)
 
     def true(self, holds: bool, what: str) -> None:
@@ -85,9 +95,10 @@ class Check:
             time.sleep(POLL)
         raise SystemExit(f"{arn} is not {status} after {STATE_TIMEOUT} s: {tasks}")
 
-    def cli(self, *arguments: str) -> dict:
-        """What the AWS CLI answers."""
+    def cli(self, *arguments: str, path: str = "", answers: bool = True) -> dict:
+        """What the AWS CLI answers; `path` is looked into for programs before all else."""
         environment = os.environ | {
+            "PATH": os.pathsep.join([path, os.environ["PATH"]]),
             "AWS_ACCESS_KEY_ID": KEYS["aws_access_key_id"],
             "AWS_SECRET_ACCESS_KEY": KEYS["aws_secret_access_key"],
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -96,7 +107,7 @@ class Check:
         line = [sys.executable, "-m", "awscli", *arguments, *flags]
         done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=STATE_TIMEOUT)
         self.true(done.returncode == 0, f"aws {' '.join(arguments)}: {done.stderr.strip()}")
-        return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else {}
+        return json.loads(done.stdout) if answers and done.returncode == 0 and done.stdout.strip() else {}
 
 
 def life_of_a_task(check: Check, key: str) -> None:
@@ -214,6 +225,49 @@ def services(check: Check) -> None:
     check.true(bool(shown) and shown["services"][0]["status"] in ("DRAINING", "INACTIVE"), f"after DeleteService: {shown}")
 
 
+def listings(check: Check) -> None:
+    """Lists page by page, the bounds of what is described at once, and the agent behind ECS Exec."""
+    ecs = check.ecs
+    for number in range(3):
+        ecs.create_cluster(clusterName=f"listed-{number}")
+    paged = ecs.get_paginator("list_clusters").paginate(PaginationConfig={"PageSize": 2})
+    clusters = [arn for page in paged for arn in page["clusterArns"]]
+    check.true(len(clusters) == len(set(clusters)) and clusters == ecs.list_clusters()["clusterArns"], f"clusters: {clusters}")
+    token = ecs.list_clusters(maxResults=1)["nextToken"]
+    ecs.list_clusters(maxResults=2, nextToken=token)
+    check.refused("InvalidParameterException", ecs.list_services, nextToken=token)
+    check.refused("InvalidParameterException", ecs.list_clusters, nextToken="1")
+    check.refused("InvalidParameterException", ecs.list_clusters, maxResults=101)
+    described = ecs.describe_clusters(clusters=["listed-1", "nowhere"])
+    check.true([failure["reason"] for failure in described["failures"]] == ["MISSING"], f"clusters: {described}")
+    check.refused("InvalidParameterException", ecs.describe_services, services=[f"s-{number}" for number in range(11)])
+    check.refused("InvalidParameterException", ecs.describe_tasks, tasks=[f"{number:032x}" for number in range(101)])
+    check.refused("ClusterNotFoundException", ecs.list_services, cluster="nowhere")
+    check.refused("ClusterNotFoundException", ecs.list_tasks, cluster="nowhere")
+    check.refused("ServiceNotFoundException", ecs.list_tasks, serviceName="none")
+    vpc = {"subnets": [SUBNET], "assignPublicIp": "DISABLED"}
+    request = {"taskDefinition": FAMILY, "desiredCount": 0, "launchType": "FARGATE", "networkConfiguration": {"awsvpcConfiguration": vpc}}
+    for number in range(12):
+        ecs.create_service(cluster="listed-0", serviceName=f"listed-{number}", **request)
+    check.true(len(ecs.list_services(cluster="listed-0")["serviceArns"]) == 10, "a page of services is not ten, unasked")
+    paginator = ecs.get_paginator("list_services")
+    listed = [arn for page in paginator.paginate(cluster="listed-0") for arn in page["serviceArns"]]
+    check.true(len(set(listed)) == 12, f"services: {listed}")
+    empty = ecs.list_tasks(cluster="listed-0", serviceName="listed-0")
+    check.true(empty["taskArns"] == [] and "nextToken" not in empty, f"no tasks: {empty}")
+    shown = check.cli("ecs", "list-services", "--cluster", "listed-0")
+    check.true(bool(shown) and len(shown["serviceArns"]) == 12, f"aws ecs list-services: {shown}")
+    check.refused("InvalidParameterException", ecs.create_service, serviceName="exec", enableExecuteCommand=True, **request)
+    role = "arn:aws:iam::000000000000:role/exec"
+    without_key = check.request("", overrides={"taskRoleArn": role}, enableExecuteCommand=True)
+    task = ecs.run_task(**without_key)["tasks"][0]
+    agents = task["containers"][0]["managedAgents"]
+    check.true(agents == [{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}], f"agents: {agents}")
+    # Without a key the init ends, and the agent with it.
+    agents = check.described(task["taskArn"], "STOPPED")["containers"][0]["managedAgents"]
+    check.true([agent["lastStatus"] for agent in agents] == ["STOPPED"], f"agents: {agents}")
+
+
 def logs(check: Check) -> None:
     """A log group, and a container that writes into it."""
     group = "/conformance/app"
@@ -241,9 +295,32 @@ def logs(check: Check) -> None:
     token = first["nextForwardToken"]
     last = check.logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True, nextToken=token)
     check.true(last["nextForwardToken"] == token and not last["events"], f"the end is no end: {last}")
+    log_pages(check, {"logGroupName": group, "logStreamName": stream}, first)
     found = check.logs.filter_log_events(logGroupName=group, logStreamNames=[stream])["events"]
     check.true([event["message"] for event in found] == [event["message"] for event in first["events"]], f"filtered: {found}")
     check.logs.delete_log_group(logGroupName=group)
+
+
+def log_pages(check: Check, place: dict, whole: dict) -> None:
+    """A stream page by page: tokens are never absent, and the end gives back the one that was sent."""
+    read, messages = check.logs.get_log_events, [event["message"] for event in whole["events"]]
+    token, paged = {}, []
+    for _ in range(len(messages) + 1):
+        page = read(**place, startFromHead=True, limit=1, **token)
+        paged += [event["message"] for event in page["events"]]
+        is_end = page["nextForwardToken"] == token.get("nextToken")
+        token = {"nextToken": page["nextForwardToken"]}
+    check.true(is_end and paged == messages, f"page by page: {paged}, end {is_end}")
+    latest = read(**place, limit=1)
+    check.true([event["message"] for event in latest["events"]] == messages[-1:], f"without startFromHead: {latest}")
+    before = read(**place, nextToken=latest["nextBackwardToken"])
+    check.true([event["message"] for event in before["events"]] == messages[:-1], f"backward: {before}")
+    taken_in = [event["ingestionTime"] >= event["timestamp"] for event in whole["events"]]
+    check.true(all(taken_in), f"taken in before they were written: {whole['events']}")
+    check.refused("InvalidParameterException", read, **place, limit=10_001)
+    check.refused("InvalidParameterException", read, **place, nextToken="t")
+    check.refused("ResourceNotFoundException", read, **(place | {"logStreamName": "p/none/0"}))
+    check.refused("ResourceNotFoundException", read, **(place | {"logGroupName": "/none"}))
 
 
 def refusals(check: Check, key: str) -> None:
@@ -268,6 +345,55 @@ def refusals(check: Check, key: str) -> None:
     check.refused("InvalidGroup.NotFound", check.ec2.describe_security_groups, GroupIds=["sg-404"])
 
 
+def sessions(check: Check) -> None:
+    """A session of Systems Manager's from its start to its end, what is refused, and the keys behind it."""
+    document = "AWS-StartPortForwardingSessionToRemoteHost"
+    request = {
+        "Target": INSTANCE,
+        "DocumentName": document,
+        "Parameters": {"host": ["localhost"], "portNumber": ["5432"], "localPortNumber": ["0"]},
+        "Reason": "conformance",
+    }
+    started = check.ssm.start_session(**request)
+    resumed = check.ssm.resume_session(SessionId=started["SessionId"])
+    check.true(resumed["StreamUrl"] == started["StreamUrl"], f"resumed elsewhere: {resumed['StreamUrl']}")
+    check.true(resumed["TokenValue"] != started["TokenValue"], "the token stays the same")
+    ended = check.ssm.terminate_session(SessionId=started["SessionId"])
+    check.true(ended["SessionId"] == started["SessionId"], f"ended: {ended}")
+    start = check.ssm.start_session
+    check.refused("TargetNotConnected", start, Target="i-0fedcba9876543210")
+    check.refused("InvalidDocument", start, **(request | {"DocumentName": "none"}))
+    check.refused("InvalidParameters", start, **(request | {"Parameters": {"portNumber": ["5432"]}}))
+    check.refused("DoesNotExistException", check.ssm.resume_session, SessionId="local-none")
+    unknown = {"task": "0" * 32, "command": "true", "interactive": True}
+    check.refused("InvalidParameterException", check.ecs.execute_command, **unknown)
+    check.refused("ClusterNotFoundException", check.ecs.execute_command, cluster="nowhere", **unknown)
+    context = {"aws:ssm:SessionId": started["SessionId"], "aws:ssm:TargetId": INSTANCE}
+    key = check.kms.generate_data_key(KeyId=KEY, NumberOfBytes=64, EncryptionContext=context)
+    opened = check.kms.decrypt(CiphertextBlob=key["CiphertextBlob"], EncryptionContext=context)
+    check.true(opened["Plaintext"] == key["Plaintext"] and len(key["Plaintext"]) == 64, "another key comes out")
+    check.refused("InvalidCiphertextException", check.kms.decrypt, CiphertextBlob=key["CiphertextBlob"])
+    check.refused("NotFoundException", check.kms.generate_data_key, KeyId="alias/none", NumberOfBytes=64)
+    plugin_command_line(check)
+
+
+def plugin_command_line(check: Check) -> None:
+    """The AWS CLI hands the stand-in's answer to session-manager-plugin as it would AWS's."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        plugin = folder / "session-manager-plugin"
+        plugin.write_text(PLUGIN.format(python=sys.executable, said=folder / "said.json"), encoding="utf-8")
+        plugin.chmod(0o755)
+        check.cli("ssm", "start-session", "--target", INSTANCE, path=name, answers=False)
+        said = json.loads((folder / "said.json").read_text(encoding="utf-8"))
+    answer, region, operation, _profile, parameters, endpoint = said
+    answer = json.loads(answer)
+    check.true(set(answer) >= {"SessionId", "TokenValue", "StreamUrl"}, f"the plugin gets {sorted(answer)}")
+    check.true(answer["StreamUrl"].startswith(check.endpoint.replace("http", "ws", 1)), answer["StreamUrl"])
+    check.true([region, operation, endpoint] == [REGION, "StartSession", check.endpoint], f"the plugin is told {said[1:]}")
+    check.true(json.loads(parameters)["Target"] == INSTANCE, f"the plugin's target: {parameters}")
+
+
 def public_key() -> str:
     """A key that nobody will log in with."""
     with tempfile.TemporaryDirectory() as name:
@@ -283,7 +409,9 @@ def main() -> None:
     refusals(check, key)
     ingress_rules(check)
     services(check)
+    listings(check)
     logs(check)
+    sessions(check)
     life_of_a_task(check, key)
     print(f"{len(check.faults.operations)} operations: {', '.join(sorted(check.faults.operations))}")
     for fault in check.faults:

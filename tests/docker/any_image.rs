@@ -94,6 +94,24 @@ fn one_command_to_a_console_with_the_same_environment_and_secret_and_nothing_lef
 }
 
 #[test]
+fn the_host_key_may_be_read_in_the_applications_own_log() {
+    let options = json!({
+        "awslogs-group": "/shop", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "shop", "awslogs-create-group": "true",
+    });
+    let log = json!({"logDriver": "awslogs", "options": options});
+    let Some(world) = world_of(json!({"logConfiguration": log}), json!([])) else { return };
+    let before = calls_of(&world, "DescribeTaskDefinition");
+    let done = console(&world).args(["--host-key", "logs", "--shell-command", "echo in; exit 3"]).run();
+    assert_eq!((done.code, done.text().as_str()), (3, "in\n"), "{}", done.stderr);
+    let run = world.stand_in().journal().into_iter().rfind(|call| call.action == "RunTask").expect("a RunTask");
+    assert!(!run.request.to_string().contains("HOST_SEED"), "the override holds no secret");
+    let named: Vec<_> = world.stand_in().journal().into_iter().filter(|call| call.action == "GetLogEvents").collect();
+    assert_eq!(named[0].request["logGroupName"], "/shop");
+    // The service's, and those of the family that is derived from it, looked through for one to use again.
+    assert!(calls_of(&world, "DescribeTaskDefinition") - before <= 2, "{:?}", world.calls());
+}
+
+#[test]
 fn a_terminal_in_the_applications_image() {
     let Some(world) = world() else { return };
     let mut terminal = Terminal::start(&console(&world));

@@ -64,6 +64,16 @@ fn openssh_behind_the_init_is_logged_into() {
 }
 
 #[test]
+fn openssh_behind_the_init_shows_the_key_that_its_log_announces() {
+    let options = json!({
+        "awslogs-group": "/ssh", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "p", "awslogs-create-group": "true",
+    });
+    let log = json!({"logConfiguration": {"logDriver": "awslogs", "options": options}});
+    let Some(world) = world_of(docker::OPENSSH, log) else { return };
+    a_session_works(&world, &["--host-key", "logs"], true);
+}
+
+#[test]
 fn an_ancestors_image_is_logged_into_when_its_key_may_be_new() {
     let Some(world) = world_of(docker::ANCESTOR, json!({})) else { return };
     let refused = login(&world).args(["--", "true"]).run();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// Why a call was refused: code and message.
 pub type Refusal = (String, String);
 
-/// Calls an operation of ECS (`ecs`) or CloudWatch Logs (`logs`).
+/// Calls an operation of ECS (`ecs`), CloudWatch Logs (`logs`), Systems Manager (`ssm`) or KMS (`kms`).
 ///
 /// # Errors
 /// The service's own.
@@ -15,6 +15,8 @@ pub type Refusal = (String, String);
 pub fn call(endpoint: &str, service: &str, action: &str, request: &Value) -> Result<Value, Refusal> {
     let target = match service {
         "ecs" => "AmazonEC2ContainerServiceV20141113",
+        "ssm" => "AmazonSSM",
+        "kms" => "TrentService",
         _ => "Logs_20140328",
     };
     let sent = agent()

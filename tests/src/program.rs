@@ -201,6 +201,27 @@ impl Running {
         }
     }
 
+    /// Reads lines of standard output until one contains `words`, and returns it.
+    ///
+    /// # Panics
+    /// When the program ends without writing one.
+    pub fn read_line_with(&mut self, words: &str) -> String {
+        let stdout = self.child.stdout.as_mut().expect("a pipe");
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        loop {
+            let read = stdout.read(&mut byte).expect("a pipe");
+            assert!(read > 0, "stdout ended without {words:?}: {:?}", String::from_utf8_lossy(&line));
+            line.extend(byte);
+            if byte == *b"\n" {
+                let text = String::from_utf8_lossy(&line).into_owned();
+                if text.contains(words) {
+                    return text;
+                }
+                line.clear();
+            }
+        }
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

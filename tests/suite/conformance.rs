@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use e2e::{Program, World};
+use local_fargate::Instance;
 use serde_json::Value;
 
 /// Python with the modules that a script needs, or `None` after saying so.
@@ -31,7 +32,10 @@ fn scripts() -> PathBuf {
 #[test]
 fn boto3_and_the_aws_cli_find_no_fault_with_the_stand_in() {
     let Some(mut python) = python("boto3, awscli") else { return };
-    let world = World::new();
+    let world = World::with(|config| {
+        config.instances = vec![Instance::new("i-0123456789abcdef0")];
+        config.keys = vec!["alias/sessions".to_owned()];
+    });
     let checked = python.arg("standin_check.py").arg(world.stand_in().endpoint_url()).output().expect("python runs");
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(checked.status.success(), "{}{}", said(&checked.stdout), said(&checked.stderr));
@@ -106,6 +110,17 @@ fn our_client_runs_and_stops_a_task_of_motos() {
     assert_eq!(tasks[0]["lastStatus"], "STOPPED");
     assert_eq!(tasks[0]["startedBy"], "ecs-fargate-login");
     assert_eq!(tasks[0]["overrides"]["containerOverrides"][0]["name"], "cli");
+    let listed = |words: &[&str]| {
+        let done = moto.program().args(words).args(["-o", "json"]).run();
+        assert_eq!(done.code, 0, "{words:?}: {}", done.stderr);
+        serde_json::from_slice::<Value>(&done.stdout).expect("JSON")
+    };
+    let (services, stopped) = (listed(&["services", "-A"]), listed(&["tasks", "--stopped"]));
+    assert_eq!((&services[0]["serviceName"], &services[0]["desiredCount"]), (&"web".into(), &0.into()), "{services}");
+    assert_eq!(stopped.as_array().map(Vec::len), Some(1), "{stopped}");
+    assert_eq!((&stopped[0]["taskArn"], &stopped[0]["startedBy"]), (&tasks[0]["taskArn"], &tasks[0]["startedBy"]));
+    let id = tasks[0]["taskArn"].as_str().and_then(|arn| arn.rsplit('/').next()).expect("an id");
+    assert_eq!(listed(&["describe", id]), stopped[0]);
     moto.end();
 }
 

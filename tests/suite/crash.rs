@@ -1,5 +1,6 @@
 //! The client is killed where a task exists: the init ends it by its own rules, within the limits of its grant.
 
+mod keeper;
 mod launch;
 mod matrix;
 

@@ -24,6 +24,13 @@ pub fn for_refusal(action: &str, code: &str, message: &str) -> Vec<String> {
         "RulesPerSecurityGroupLimitExceeded" => {
             "the security group is full: `fargate-login gc` revokes rules that earlier runs left, or name another group first in `-sg`"
         }
+        "ThrottlingException" | "Throttling" | "RequestLimitExceeded" => {
+            "everybody in this account shares its calls per second: try again later, or ask for less, as with `-cluster`"
+        }
+        "TargetNotConnected" | "TargetNotConnectedException" => {
+            "its agent is not connected: `aws ecs describe-tasks` must show an ExecuteCommandAgent that is RUNNING, and the task role needs the four `ssmmessages:` rights"
+        }
+        "InvalidDocument" => "check the document's name; `aws ssm list-documents` shows those of this region",
         "BlockedException" => "AWS has blocked this account: contact AWS support",
         _ if message.contains("TaskDefinition not found") || message.contains("Unable to describe task definition") => {
             "register the task definition first; `aws ecs list-task-definitions` shows those of this region"
@@ -52,6 +59,19 @@ fn denied(action: &str, message: &str) -> Vec<String> {
             "allow `iam:PassRole` on the task role and the execution role, passed to ecs-tasks.amazonaws.com"
                 .to_owned(),
         ],
+        _ if action == "ssm:StartSession" => vec![
+            "allow `ssm:StartSession` on the task and on the session document, or use a document that you are allowed"
+                .to_owned(),
+        ],
+        _ if action == "ecs:ExecuteCommand" => {
+            vec!["allow `ecs:ExecuteCommand` on the cluster and on the task".to_owned()]
+        }
+        _ if action.starts_with("ssm:") => {
+            vec![format!("allow `{action}` on `arn:aws:ssm:*:*:session/${{aws:userid}}-*`")]
+        }
+        _ if action.starts_with("kms:") => {
+            vec![format!("allow `{action}` on the key that Session Manager's preferences name")]
+        }
         _ => vec![format!("allow `{action}`: task-definitions/iam/{} is the least that is needed", policy(action))],
     }
 }
@@ -59,12 +79,14 @@ fn denied(action: &str, message: &str) -> Vec<String> {
 /// The policy that is about an action.
 fn policy(action: &str) -> &'static str {
     match action {
-        "ecs:DescribeServices" | "ecs:ListServices" | "ecs:RegisterTaskDefinition" => "any-image.json",
+        "ecs:DescribeServices" | "ecs:ListServices" => "any-image.json, or listing.json for `services`,",
+        "ecs:RegisterTaskDefinition" => "any-image.json",
         "ec2:AuthorizeSecurityGroupIngress" | "ec2:RevokeSecurityGroupIngress" => "allow-my-ip.json",
         "ec2:DescribeSecurityGroupRules" => "gc.json",
         "ecs:ListTaskDefinitions" => "any-image.json, or gc.json for `gc`,",
         "ecs:DeregisterTaskDefinition" => "gc.json",
-        "ecs:ListTasks" | "ecs:ListClusters" => "fleet.json",
+        "ecs:ListTasks" | "ecs:ListClusters" => "fleet.json, or listing.json for `services` and `tasks`,",
+        "logs:GetLogEvents" => "host-key-logs.json",
         _ => "operator.json",
     }
 }
@@ -79,6 +101,10 @@ const REASONS: &[(&[&str], &str)] = &[
     (
         &["reached the limit on the number of"],
         "raise the Fargate vCPU quota of this account and region (Service Quotas), or stop other tasks",
+    ),
+    (
+        &["execute command was not enabled"],
+        "start the task with `enableExecuteCommand`, and wait until its ExecuteCommandAgent is RUNNING",
     ),
     (&["configuration is above your limit"], "ask for less `--cpu`/`--memory`, or raise the Fargate quota"),
     (&["must be at most 8192"], "the overrides are too long: send fewer or shorter `--env` values"),

@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::{Filter, NetworkInterface};
 use super::{Aws, ServiceError};
 
 /// Most values of one filter (EC2 user guide, "Filter your resources").
-const FILTER_VALUES_MAX: usize = 200;
+pub const FILTER_VALUES_MAX: usize = 200;
 
 /// The addresses of one network interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

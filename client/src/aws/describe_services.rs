@@ -1,4 +1,6 @@
-//! `ecs:DescribeServices`: how a service runs its tasks, so that a run can be like them.
+//! `ecs:DescribeServices`: how a service runs its tasks, so that a run can be like them, and how it stands.
+
+pub mod listed;
 
 use aws_sdk_ecs::types as ecs;
 

@@ -62,11 +62,15 @@ impl TaskDefinition {
     /// ContainerDefinition).
     #[must_use]
     pub fn stop_timeout(&self, container: &str) -> Duration {
-        let containers = self.json.get("containerDefinitions").and_then(Value::as_array);
-        let own =
-            containers.into_iter().flatten().find(|known| known.get("name").and_then(Value::as_str) == Some(container));
-        let seconds = own.and_then(|own| own.get("stopTimeout")?.as_u64());
+        let seconds = self.container(container).and_then(|own| own.get("stopTimeout")?.as_u64());
         seconds.map_or(STOP_TIMEOUT, Duration::from_secs)
+    }
+
+    /// The definition of a container.
+    #[must_use]
+    pub fn container(&self, name: &str) -> Option<&Value> {
+        let containers = self.json.get("containerDefinitions").and_then(Value::as_array);
+        containers.into_iter().flatten().find(|known| known.get("name").and_then(Value::as_str) == Some(name))
     }
 
     /// A member of `runtimePlatform`.

@@ -2,6 +2,7 @@
 //! says nothing, and AWS adds containers of its own.
 
 pub mod fleet;
+pub mod listed;
 
 use std::net::IpAddr;
 

@@ -58,6 +58,12 @@ impl ServiceError {
         Self { action, fault }
     }
 
+    /// An answer that lacks what it is asked for, though the service calls it a success.
+    #[must_use]
+    pub fn without(action: &'static str, member: &str) -> Self {
+        Self { action, fault: Fault::Unreachable(format!("its answer lacks {member}")) }
+    }
+
     /// The service's error code, when the service spoke.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
@@ -82,7 +88,7 @@ impl ServiceError {
         match &self.fault {
             Fault::Timeout | Fault::Unreachable(_) => true,
             Fault::Refused { code, message, .. } => {
-                const CODES: [&str; 9] = [
+                const CODES: [&str; 10] = [
                     "Throttling",
                     "ThrottlingException",
                     "RequestLimitExceeded",
@@ -91,6 +97,7 @@ impl ServiceError {
                     "InternalError",
                     "InternalFailure",
                     "ServiceUnavailable",
+                    "ServiceUnavailableException",
                     "Unavailable",
                 ];
                 // ECS wraps EC2's throttling into InvalidParameterException, which the SDK does not retry.

@@ -1,25 +1,38 @@
-//! `ecs:ListServices`: the names of a cluster's services, to tell which one was meant.
+//! `ecs:ListServices`: a cluster's services.
 
 use super::{Aws, ServiceError};
 
-/// Most names of one answer (ECS API reference, ListServices).
+/// Most ARNs of one answer (ECS API reference, ListServices); without asking it would be ten.
 const PAGE: i32 = 100;
 /// Pages that are read at most: a suggestion is not worth more.
 const PAGES_MAX: usize = 10;
 
-/// Names of services of the cluster, the first thousand.
+/// Names of services of the cluster, the first thousand: to tell which one was meant.
 ///
 /// # Errors
 /// [`ServiceError`].
 pub async fn list_services(aws: &Aws, cluster: &str) -> Result<Vec<String>, ServiceError> {
+    let arns = pages(aws, cluster, PAGES_MAX).await?;
+    Ok(arns.iter().filter_map(|arn| arn.rsplit('/').next()).map(str::to_owned).collect())
+}
+
+/// ARNs of all services of the cluster that have not been deleted.
+///
+/// # Errors
+/// [`ServiceError`].
+pub async fn list_service_arns(aws: &Aws, cluster: &str) -> Result<Vec<String>, ServiceError> {
+    pages(aws, cluster, usize::MAX).await
+}
+
+async fn pages(aws: &Aws, cluster: &str, most: usize) -> Result<Vec<String>, ServiceError> {
     let mut pages = aws.ecs.list_services().cluster(cluster).max_results(PAGE).into_paginator().send();
-    let mut names = Vec::new();
-    for _ in 0..PAGES_MAX {
+    let mut arns = Vec::new();
+    for _ in 0..most {
         let Some(page) = pages.next().await else { break };
         let page = page.map_err(|error| ServiceError::new("ecs:ListServices", &error))?;
-        names.extend(page.service_arns().iter().filter_map(|arn| arn.rsplit('/').next()).map(str::to_owned));
+        arns.extend(page.service_arns.unwrap_or_default());
     }
-    Ok(names)
+    Ok(arns)
 }
 
 #[cfg(test)]
@@ -42,12 +55,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_without_end_is_left() {
+    async fn a_list_without_end_is_left_by_those_who_only_suggest() {
         let (aws, asked) = answering(|_, request| {
             let next = request.get("nextToken").and_then(|token| token.as_str()?.parse::<u32>().ok()).unwrap_or(0) + 1;
-            (200, json!({"serviceArns": ["a/x"], "nextToken": next.to_string()}))
+            let body = json!({"serviceArns": ["a/x"], "nextToken": next.to_string()});
+            (200, if next > 11 { json!({"serviceArns": ["a/x"]}) } else { body })
         });
         assert_eq!(list_services(&aws, "shop").await.expect("names").len(), PAGES_MAX);
         assert_eq!(asked.all().len(), PAGES_MAX);
+        assert_eq!(list_service_arns(&aws, "shop").await.expect("ARNs").len(), 12);
     }
 }

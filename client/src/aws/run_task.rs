@@ -139,6 +139,13 @@ pub struct Tag {
     pub value: String,
 }
 
+impl Tag {
+    /// A tag as ECS tells it; one without a key is none.
+    pub(crate) fn read(tag: &aws_sdk_ecs::types::Tag) -> Option<Self> {
+        Some(Self { key: tag.key()?.to_owned(), value: tag.value().unwrap_or_default().to_owned() })
+    }
+}
+
 /// What RunTask answered: HTTP 200 also stands over "nothing was started".
 #[derive(Clone, Debug)]
 pub struct RunTaskReply {

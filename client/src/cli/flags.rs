@@ -1,6 +1,10 @@
 //! Every flag, as clap reads it. Nothing of this leaves `cli`: what leaves is an [`crate::options::Invocation`].
 
+mod files;
 mod fleet;
+mod forwards;
+mod listing;
+mod openssh;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,9 +17,13 @@ use super::ssh_option::{self, SshOption};
 use super::values::{self, Local, Variable};
 use super::{fargate_size, help, ingress_values};
 use crate::options::{Derive, EscapeChar, HostKeyMode, Latency, Launcher, TimingsFormat};
+pub(super) use files::{CopyFlags, FileFlags};
 pub(super) use fleet::{GcFlags, PsFlags, Reach, StopFlags};
+pub(super) use forwards::{ForwardFlags, TunnelFlags};
+pub(super) use listing::{DescribeFlags, ServicesFlags, TasksFlags};
+pub(super) use openssh::{ProxyFlags, SshConfigFlags};
 
-/// A shell, or one command, on a Fargate task that did not exist a minute ago
+/// A shell, one command or a tunnel on a Fargate task that did not exist a minute ago
 #[derive(Debug, Parser)]
 #[command(name = "fargate-login", version, args_override_self = true, propagate_version = true)]
 #[command(next_help_heading = help::OTHER)]
@@ -30,14 +38,28 @@ pub(crate) struct Cli {
 pub(super) enum Sub {
     /// Run a task and log in to it (what happens without a subcommand)
     Login(Box<Flags>),
+    /// Run a task and hold tunnels through it until a signal: forwards are those of -L
+    Forward(Box<TunnelFlags>),
+    /// Run a task and copy files into it or out of it
+    Cp(Box<CopyFlags>),
     /// Serve a local stand-in for AWS until a signal
     Local(LocalFlags),
     /// Show the tasks that earlier logins have started and that still run
     Ps(PsFlags),
+    /// Show the services of a cluster: what they run, how they stand, whether ECS Exec is enabled
+    Services(ServicesFlags),
+    /// Show the tasks of a cluster, whoever has started them: state, ECS Exec, addresses, containers
+    Tasks(TasksFlags),
+    /// Tell everything about one task that one needs to choose a container of it
+    Describe(DescribeFlags),
     /// Stop tasks that logins have started
     Stop(StopFlags),
     /// Take away what earlier runs left: tasks past their life, rules that let them in, task definitions
     Gc(GcFlags),
+    /// Tell OpenSSH of a task: a Host block with which ssh, scp, rsync, git and editors start it on demand
+    SshConfig(Box<SshConfigFlags>),
+    /// Connect OpenSSH to its task: what that block runs
+    Proxy(Box<ProxyFlags>),
 }
 
 /// The flags of a login, as one source gives them.
@@ -147,16 +169,24 @@ pub(super) struct Flags {
     #[arg(short = 'e', long, value_name = "CHAR", value_parser = values::escape, help_heading = help::SESSION)]
     pub(super) escape_char: Option<EscapeChar>,
     /// As for ssh: ServerAliveInterval, ServerAliveCountMax, ConnectTimeout, User, Port, RequestTTY, EscapeChar,
-    /// SetEnv, LogLevel or StrictHostKeyChecking; repeatable
+    /// SetEnv, LogLevel, StrictHostKeyChecking, LocalForward, RemoteForward, DynamicForward, ForwardAgent, GatewayPorts or
+    /// ExitOnForwardFailure; repeatable
     #[arg(short = 'o', long, value_name = "KEY=VALUE", value_parser = ssh_option::parse, help_heading = help::SESSION)]
     pub(super) ssh_option: Vec<SshOption>,
-    /// How the host key is verified: pinned (made for this run) or accept-new (whatever an sshd of your own shows)
-    /// [default: pinned]
+    /// How the host key is verified: pinned (made for this run), logs (read in the container's log, CloudWatch) or
+    /// accept-new (whatever an sshd of your own shows) [default: pinned]
     #[arg(long, value_name = "MODE", value_parser = values::host_key, help_heading = help::SESSION)]
     pub(super) host_key: Option<HostKeyMode>,
+    /// Record what a session with a terminal shows, not what is typed, in a new file (asciicast v2)
+    #[arg(long, value_name = "FILE", value_parser = values::record, help_heading = help::SESSION)]
+    pub(super) record: Option<PathBuf>,
     /// A line for the remote shell, instead of a command after --
     #[arg(long, value_name = "LINE", allow_hyphen_values = true, help_heading = help::SESSION)]
     pub(super) shell_command: Option<String>,
+    #[command(flatten)]
+    pub(super) forwards: ForwardFlags,
+    #[command(flatten)]
+    pub(super) files: FileFlags,
     /// Program and arguments, which arrive exactly as given
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<String>,
@@ -173,7 +203,8 @@ pub(super) struct Flags {
     /// How long the container lives at most [default: 12h]
     #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = help::LIMITS)]
     pub(super) max_lifetime: Option<Duration>,
-    /// How long a session with a terminal waits for a lost connection to come back; 0 or off ends it at once [default: 60s]
+    /// How long a session with a terminal, or forwards alone, wait for a lost connection to come back; 0 or off ends them at once
+    /// [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = values::duration_or_off, help_heading = help::LIMITS)]
     pub(super) reconnect_grace: Option<Duration>,
 

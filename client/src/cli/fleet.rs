@@ -35,9 +35,7 @@ fn invocation(action: FleetAction, reach: Reach, env: Env<'_>, cwd: &Path) -> Re
     Ok(Invocation::Fleet(FleetOptions {
         action,
         clusters: Reach::clusters(all, options.cluster),
-        profile: options.profile,
-        region: options.region,
-        endpoint_url: options.endpoint_url,
+        source: options.source,
         quiet: options.quiet,
         verbose: options.verbose,
     }))

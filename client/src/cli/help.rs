@@ -11,11 +11,15 @@ use crate::argv::ANCESTORS;
 pub(super) const TASK: &str = "Task";
 pub(super) const ANY_IMAGE: &str = "Any image";
 pub(super) const SESSION: &str = "Session";
+pub(super) const FORWARDS: &str = "Forwards";
+pub(super) const FILES: &str = "Files";
+pub(super) const COPY: &str = "Copy";
 pub(super) const LIMITS: &str = "Limits";
 pub(super) const AWS: &str = "AWS";
 pub(super) const LOCAL: &str = "Stand-in";
+pub(super) const OPENSSH: &str = "OpenSSH";
 pub(super) const OTHER: &str = "Other";
-const HEADINGS: [&str; 7] = [TASK, ANY_IMAGE, SESSION, LIMITS, AWS, LOCAL, OTHER];
+const HEADINGS: [&str; 10] = [OPENSSH, TASK, ANY_IMAGE, SESSION, FORWARDS, FILES, LIMITS, AWS, LOCAL, OTHER];
 
 /// Lines are no longer than this.
 const WIDTH: usize = 100;
@@ -24,34 +28,82 @@ const TEXT_COLUMN: usize = 36;
 const HEADING: Style = AnsiColor::Yellow.on_default().bold();
 const FLAG: Style = AnsiColor::Green.on_default();
 
-const USAGE: &str = "fargate-login [FLAGS] [-- COMMAND [ARGUMENT]...]\nfargate-login local|ps|stop|gc [FLAGS]";
+const USAGE: &str = "fargate-login [FLAGS] [-- COMMAND [ARGUMENT]...]
+fargate-login [FLAGS] -L SPEC --exec -- PROGRAM [ARGUMENT]...
+fargate-login forward SPEC... [FLAGS]
+fargate-login cp [-r] SOURCE... DESTINATION [FLAGS]
+fargate-login services|tasks|describe|ps|stop|gc|local|ssh-config|proxy [FLAGS]";
+const FORWARD_USAGE: &str = "fargate-login forward SPEC... [FLAGS]";
+const CP_USAGE: &str = "fargate-login cp [-r] [--resume] SOURCE... DESTINATION [FLAGS]";
 const LOCAL_USAGE: &str = "fargate-login local [FLAGS]";
 const GC_USAGE: &str = "fargate-login gc [FLAGS]";
 const PS_USAGE: &str = "fargate-login ps [FLAGS]";
+const SERVICES_USAGE: &str = "fargate-login services [FLAGS]";
+const TASKS_USAGE: &str = "fargate-login tasks [--service NAME] [FLAGS]";
+const DESCRIBE_USAGE: &str = "fargate-login describe TASK [FLAGS]";
+const SSH_CONFIG_USAGE: &str = "fargate-login ssh-config --host NAME [FLAGS]";
+const PROXY_USAGE: &str = "fargate-login proxy --host NAME [FLAGS]";
 const STOP_USAGE: &str = "fargate-login stop TASK... [FLAGS]\nfargate-login stop --all [--everybody] [FLAGS]";
 
-const SUBCOMMANDS: &str = "login  run a task and log in to it: what happens without a subcommand
-local  serve a local stand-in for AWS until a signal
-ps     show the tasks that earlier logins have started and that still run
-stop   stop some of them
-gc     take away what earlier runs left: tasks, rules that let them in, task definitions";
+const SUBCOMMANDS: &str = "login       run a task and log in to it: what happens without a subcommand
+forward     run a task and hold tunnels through it until a signal
+cp          run a task and copy files into it or out of it
+local       serve a local stand-in for AWS until a signal
+ps          show the tasks that earlier logins have started and that still run
+stop        stop some of them
+services    show the services of a cluster
+tasks       show the tasks of a cluster, whoever has started them
+describe    tell everything about one of them: containers, addresses, ECS Exec
+gc          take away what earlier runs left: tasks, rules that let them in, task definitions
+ssh-config  tell OpenSSH of a task, which ssh, scp, rsync, git and editors then start on demand
+proxy       connect OpenSSH to that task: what its configuration runs";
 
 const EXAMPLES: &str = "a shell            fargate-login -n bastion -sn subnet-0a1b2c -sg sg-0d1e2f
 one job            fargate-login -n app -sn subnet-0a1b2c -- bin/rails db:migrate
 a shell line       fargate-login -n app -sn subnet-0a1b2c --shell-command 'env | sort'
 like a service     fargate-login --like-service web -cluster shop -- bin/rails console
+a tunnel           fargate-login forward 5432:db.internal:5432 -n app -sn subnet-0a1b2c
+a program here     fargate-login -n app -sn subnet-0a1b2c -L 0:db:5432 --exec -- psql -p {port}
+files there        fargate-login cp -r config _:/tmp/ -n app -sn subnet-0a1b2c
 what would happen  fargate-login -n app -sn subnet-0a1b2c --dry-run
 without AWS        fargate-login --local -n test-cli";
 const LOCAL_EXAMPLES: &str = "on another port    fargate-login local --listen 127.0.0.1:4600 --latency fargate
 and from there     fargate-login --endpoint-url http://127.0.0.1:4600 -n test-cli -sn subnet-1";
 
+const FORWARD_EXAMPLES: &str =
+    "one port           fargate-login forward 5432:db.internal:5432 -n bastion -sn subnet-0a1b2c
+any free port      fargate-login forward 0:db:5432 --output json -n bastion -sn subnet-0a1b2c
+a SOCKS proxy      fargate-login forward -D 1080 -n bastion -sn subnet-0a1b2c";
+const FORWARD_FLAGS: &str =
+    "SPEC is [BIND:]PORT:HOST:HOSTPORT, as -L has it. Every flag of a login goes with it, such as -D, -R, --output and
+--keep-going: see fargate-login --help. A line for each listener says when it can be used.";
+const CP_EXAMPLES: &str = "into the task      fargate-login cp -r config data.csv _:/tmp/ -n app -sn subnet-0a1b2c
+out of it          fargate-login cp _:/var/lib/app/dump.sql . -n app -sn subnet-0a1b2c
+from a pipe        pg_dump shop | fargate-login cp - _:/mnt/efs/shop.sql -n app -sn subnet-0a1b2c";
+const CP_FLAGS: &str = "-r, --recursive   copy directories too, with all that is in them
+--resume          go on with the part that an earlier copy left, and leave one";
+const CP_TEXT: &str = "_: stands before a path in the task, and exactly one side is the task's; - is standard input or output. Modes and
+times are kept, symbolic links are followed. A file gets its name when it is whole and its digest is right. Every flag of
+a login goes with it: see fargate-login --help.";
+const SSH_CONFIG_EXAMPLES: &str = "to look at it      fargate-login ssh-config --host dev -n bastion -sn subnet-0a1b2c
+for ssh to read    fargate-login ssh-config --host dev -n bastion -sn subnet-0a1b2c --write
+and from there     ssh dev; scp file dev:; rsync -a dir/ dev:dir/; git clone dev:repo.git";
+const PROXY_EXAMPLES: &str =
+    "in ~/.ssh/config   ProxyCommand fargate-login proxy --host dev -n bastion -sn subnet-0a1b2c";
 const GC_EXAMPLES: &str = "what would happen  fargate-login gc --dry-run";
 const PS_EXAMPLES: &str = "in one cluster     fargate-login ps -cluster tools
 for a program      fargate-login ps --all-clusters -o json";
+const SERVICES_EXAMPLES: &str = "in one cluster     fargate-login services -cluster shop
+in all of them     fargate-login services -A";
+const TASKS_EXAMPLES: &str = "of one service     fargate-login tasks --service web -cluster shop
+for a program      fargate-login tasks -A -o json
+what went wrong    fargate-login tasks --stopped -cluster shop";
+const DESCRIBE_EXAMPLES: &str = "one task           fargate-login describe 0123456789ab -cluster shop";
 const STOP_EXAMPLES: &str = "one task           fargate-login stop 0123456789ab -cluster tools
 your own           fargate-login stop --all";
 
-const SOURCES: &str = "Every flag with a long name but --shell-command can also be set as FARGATE_LOGIN_NAME (as in
+const SOURCES: &str =
+    "Every flag with a long name but --shell-command, --exec, --output, --put and --get can also be set as FARGATE_LOGIN_NAME (as in
 FARGATE_LOGIN_SECURITY_GROUPS=sg-0d1e2f), or by that name in .fargate-login.toml, looked for upward from here, or in
 ~/.config/fargate-login/config.toml; the first of these that has it wins.
 -sg, -sn, -public, -cluster and -cli-container-name may have one dash or two.";
@@ -70,6 +122,25 @@ pub(super) fn login(command: &Command) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
+/// The screen of `forward`.
+pub(super) fn forward(command: &Command) -> String {
+    let mut text = format!("{}\n\n", command.get_about().map(ToString::to_string).unwrap_or_default());
+    section(&mut text, "Usage", FORWARD_USAGE);
+    section(&mut text, "Examples", FORWARD_EXAMPLES);
+    section(&mut text, "Flags", &wrap(FORWARD_FLAGS, WIDTH - 2).join("\n"));
+    text.trim_end().to_owned() + "\n"
+}
+
+/// The screen of `cp`.
+pub(super) fn cp(command: &Command) -> String {
+    let mut text = format!("{}\n\n", command.get_about().map(ToString::to_string).unwrap_or_default());
+    section(&mut text, "Usage", CP_USAGE);
+    section(&mut text, "Examples", CP_EXAMPLES);
+    section(&mut text, "Flags", CP_FLAGS);
+    section(&mut text, "Places", &wrap(CP_TEXT, WIDTH - 2).join("\n"));
+    text.trim_end().to_owned() + "\n"
+}
+
 /// The screen of `local`.
 pub(super) fn local(command: &Command) -> String {
     small(command, LOCAL_USAGE, LOCAL_EXAMPLES)
@@ -85,9 +156,34 @@ pub(super) fn ps(command: &Command) -> String {
     small(command, PS_USAGE, PS_EXAMPLES)
 }
 
+/// The screen of `services`.
+pub(super) fn services(command: &Command) -> String {
+    small(command, SERVICES_USAGE, SERVICES_EXAMPLES)
+}
+
+/// The screen of `tasks`.
+pub(super) fn tasks(command: &Command) -> String {
+    small(command, TASKS_USAGE, TASKS_EXAMPLES)
+}
+
+/// The screen of `describe`.
+pub(super) fn describe(command: &Command) -> String {
+    small(command, DESCRIBE_USAGE, DESCRIBE_EXAMPLES)
+}
+
 /// The screen of `stop`.
 pub(super) fn stop(command: &Command) -> String {
     small(command, STOP_USAGE, STOP_EXAMPLES)
+}
+
+/// The screen of `ssh-config`.
+pub(super) fn ssh_config(command: &Command) -> String {
+    small(command, SSH_CONFIG_USAGE, SSH_CONFIG_EXAMPLES)
+}
+
+/// The screen of `proxy`.
+pub(super) fn proxy(command: &Command) -> String {
+    small(command, PROXY_USAGE, PROXY_EXAMPLES)
 }
 
 fn small(command: &Command, usage: &str, examples: &str) -> String {
@@ -200,6 +296,11 @@ mod tests {
             (of("gc"), plain(&gc(of("gc")))),
             (of("ps"), plain(&ps(of("ps")))),
             (of("stop"), plain(&stop(of("stop")))),
+            (of("services"), plain(&services(of("services")))),
+            (of("tasks"), plain(&tasks(of("tasks")))),
+            (of("describe"), plain(&describe(of("describe")))),
+            (of("ssh-config"), plain(&ssh_config(of("ssh-config")))),
+            (of("proxy"), plain(&proxy(of("proxy")))),
         ];
         for (command, screen) in screens {
             for arg in command.get_arguments().filter(|arg| !arg.is_hide_set() && !arg.is_positional()) {

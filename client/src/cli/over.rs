@@ -1,9 +1,12 @@
 //! One source over another: what the higher one says wins, what it leaves open stays as the lower one had it.
 
-use super::flags::Flags;
+use super::flags::{Flags, ForwardFlags};
 use super::ssh_option::{SshOption, Talk};
 use super::values::{Local, Variable};
-use crate::options::{Options, RemoteCommand, Tty};
+use crate::aws::config::Source;
+use crate::forward::Forwards;
+use crate::forward::spec::{Forward, Listen, RemoteForward};
+use crate::options::{Options, Tty};
 
 impl Flags {
     /// These flags over options from lower sources. Lists are replaced as a whole, variables one by one; within one
@@ -47,16 +50,20 @@ impl Flags {
             tty: flag.or(ssh.tty).unwrap_or(lower.tty),
             quiet,
             verbose,
-            command: command(self.command, self.shell_command).unwrap_or(lower.command),
+            errand: lower.errand,
+            carried: lower.carried,
+            forwards: forwards(self.forwards, ssh.forwards, lower.forwards),
             escape: self.escape_char.or(ssh.escape).or(lower.escape),
             server_alive_interval: ssh.server_alive_interval.or(lower.server_alive_interval),
             server_alive_count_max: ssh.server_alive_count_max.or(lower.server_alive_count_max),
             connect_timeout: ssh.connect_timeout.or(lower.connect_timeout),
             set_env: variables(ssh.set_env, lower.set_env),
             host_key: self.host_key.or(ssh.host_key).or(lower.host_key),
-            profile: self.profile.or(lower.profile),
-            region: self.region.or(lower.region),
-            endpoint_url: self.endpoint_url.or(lower.endpoint_url),
+            source: Source {
+                profile: self.profile.or(lower.source.profile),
+                region: self.region.or(lower.source.region),
+                endpoint_url: self.endpoint_url.or(lower.source.endpoint_url),
+            },
             local: match self.local {
                 Some(Local::On(launcher)) => Some(launcher),
                 Some(Local::No) => None,
@@ -78,6 +85,7 @@ impl Flags {
             reconnect_grace: self.reconnect_grace.or(lower.reconnect_grace),
             start_timeout: self.start_timeout.or(lower.start_timeout),
             timings: self.timings.or(lower.timings),
+            record: self.record.or(lower.record),
         }
     }
 }
@@ -95,6 +103,18 @@ struct SshOptions {
     set_env: Vec<(String, String)>,
     talk: Option<Talk>,
     host_key: Option<crate::options::HostKeyMode>,
+    forwards: SshForwards,
+}
+
+/// The part of it that is about forwards.
+#[derive(Default)]
+struct SshForwards {
+    local: Vec<Forward>,
+    remote: Vec<RemoteForward>,
+    dynamic: Vec<Listen>,
+    agent: Option<bool>,
+    gateway_ports: Option<bool>,
+    exit_on_failure: Option<bool>,
 }
 
 impl SshOptions {
@@ -112,6 +132,13 @@ impl SshOptions {
                 SshOption::SetEnv(pairs) => first.set_env = variables(first.set_env, pairs),
                 SshOption::LogLevel(talk) => keep_first(&mut first.talk, talk),
                 SshOption::StrictHostKeyChecking(mode) => keep_first(&mut first.host_key, mode),
+                // Of these every one counts, as in ssh.
+                SshOption::LocalForward(forward) => first.forwards.local.push(forward),
+                SshOption::RemoteForward(forward) => first.forwards.remote.push(forward),
+                SshOption::DynamicForward(listen) => first.forwards.dynamic.push(listen),
+                SshOption::ForwardAgent(yes) => keep_first(&mut first.forwards.agent, yes),
+                SshOption::GatewayPorts(yes) => keep_first(&mut first.forwards.gateway_ports, yes),
+                SshOption::ExitOnForwardFailure(yes) => keep_first(&mut first.forwards.exit_on_failure, yes),
             }
         }
         first
@@ -138,12 +165,20 @@ fn talk(quiet: Option<bool>, verbose: u8) -> Option<Talk> {
     }
 }
 
-fn command(argv: Vec<String>, line: Option<String>) -> Option<RemoteCommand> {
-    match line {
-        Some(line) => Some(RemoteCommand::ShellCommand(line)),
-        None if argv.is_empty() => None,
-        None => Some(RemoteCommand::Argv(argv)),
+/// One source's forwards, those of its `-o` behind those of its flags, over the lower ones. Each list is replaced as a whole.
+fn forwards(flags: ForwardFlags, ssh: SshForwards, lower: Forwards) -> Forwards {
+    Forwards {
+        local: list(joined(flags.local_forward, ssh.local), lower.local),
+        remote: list(joined(flags.remote_forward, ssh.remote), lower.remote),
+        dynamic: list(joined(flags.dynamic_forward, ssh.dynamic), lower.dynamic),
+        agent: flags.forward_agent.or(ssh.agent).unwrap_or(lower.agent),
+        gateway_ports: ssh.gateway_ports.unwrap_or(lower.gateway_ports),
+        keep_going: flags.keep_going.or(ssh.exit_on_failure.map(|exit| !exit)).unwrap_or(lower.keep_going),
     }
+}
+
+fn joined<T>(flags: Vec<T>, ssh: Vec<T>) -> Vec<T> {
+    flags.into_iter().chain(ssh).collect()
 }
 
 fn list<T>(higher: Vec<T>, lower: Vec<T>) -> Vec<T> {

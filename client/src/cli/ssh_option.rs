@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::forward_values;
 use super::nearest::nearest;
 use super::values::{self, BadValue, Variable};
+use crate::forward::spec::{Forward, Listen, RemoteForward};
 use crate::options::{EscapeChar, HostKeyMode, Tty};
 
 /// One option of `ssh -o`, parsed.
@@ -19,6 +21,12 @@ pub(super) enum SshOption {
     SetEnv(Vec<(String, String)>),
     LogLevel(Talk),
     StrictHostKeyChecking(HostKeyMode),
+    LocalForward(Forward),
+    RemoteForward(RemoteForward),
+    DynamicForward(Listen),
+    ForwardAgent(bool),
+    GatewayPorts(bool),
+    ExitOnForwardFailure(bool),
 }
 
 /// How much to say.
@@ -30,7 +38,7 @@ pub(super) enum Talk {
     Verbose(u8),
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 16] = [
     "ServerAliveInterval",
     "ServerAliveCountMax",
     "ConnectTimeout",
@@ -41,6 +49,12 @@ const KEYS: [&str; 10] = [
     "SetEnv",
     "LogLevel",
     "StrictHostKeyChecking",
+    "LocalForward",
+    "RemoteForward",
+    "DynamicForward",
+    "ForwardAgent",
+    "GatewayPorts",
+    "ExitOnForwardFailure",
 ];
 
 /// `Key=Value` or `Key Value`; keys in any case.
@@ -76,6 +90,12 @@ fn parse_value(key: &str, value: &str) -> Result<SshOption, BadValue> {
         "SetEnv" => SshOption::SetEnv(set_env(value)?),
         "LogLevel" => SshOption::LogLevel(log_level(value)?),
         "StrictHostKeyChecking" => SshOption::StrictHostKeyChecking(strict_host_key_checking(value)?),
+        "LocalForward" => SshOption::LocalForward(forward_values::forward(value)?),
+        "RemoteForward" => SshOption::RemoteForward(forward_values::remote_forward(value)?),
+        "DynamicForward" => SshOption::DynamicForward(forward_values::listen(value)?),
+        "ForwardAgent" => SshOption::ForwardAgent(yes_or_no(value)?),
+        "GatewayPorts" => SshOption::GatewayPorts(yes_or_no(value)?),
+        "ExitOnForwardFailure" => SshOption::ExitOnForwardFailure(yes_or_no(value)?),
         other => return Err(unknown(other)),
     })
 }
@@ -91,6 +111,14 @@ fn unknown(key: &str) -> BadValue {
 fn count(value: &str) -> Result<u32, BadValue> {
     let count = value.parse().ok().filter(|count| *count > 0);
     count.ok_or_else(|| BadValue::new("is not a count", "a count is a number above 0"))
+}
+
+fn yes_or_no(value: &str) -> Result<bool, BadValue> {
+    match value.to_ascii_lowercase().as_str() {
+        "yes" | "true" => Ok(true),
+        "no" | "false" => Ok(false),
+        _ => Err(BadValue::new("is not an answer", "write `yes` or `no`")),
+    }
 }
 
 fn request_tty(value: &str) -> Result<Tty, BadValue> {
@@ -166,6 +194,15 @@ mod tests {
             ("LogLevel=DEBUG3", SshOption::LogLevel(Talk::Verbose(3))),
             ("StrictHostKeyChecking=yes", SshOption::StrictHostKeyChecking(HostKeyMode::Pinned)),
             ("stricthostkeychecking accept-new", SshOption::StrictHostKeyChecking(HostKeyMode::AcceptNew)),
+            ("LocalForward=1 db:2", SshOption::LocalForward(Forward::parse("1:db:2").expect("a forward"))),
+            (
+                "RemoteForward [::1]:1 db:2",
+                SshOption::RemoteForward(RemoteForward::parse("[::1]:1:db:2").expect("a forward")),
+            ),
+            ("DynamicForward=*:1080", SshOption::DynamicForward(Listen::parse("*:1080").expect("a listener"))),
+            ("ForwardAgent=yes", SshOption::ForwardAgent(true)),
+            ("gatewayports=no", SshOption::GatewayPorts(false)),
+            ("ExitOnForwardFailure no", SshOption::ExitOnForwardFailure(false)),
         ] {
             assert_eq!(parse(text), Ok(want), "{text}");
         }

@@ -1,12 +1,14 @@
 //! The command line as a whole: what it means, which source wins, and how each kind of mistake is told.
 
 mod any_image;
+mod forwards;
 mod ingress;
+mod openssh;
 
 use std::time::Duration;
 
 use super::*;
-use crate::options::{EscapeChar, HostKeyMode, Latency, Launcher, Options, RemoteCommand, TimingsFormat, Tty};
+use crate::options::{Errand, EscapeChar, HostKeyMode, Latency, Launcher, Options, RemoteCommand, TimingsFormat, Tty};
 
 /// A home with nothing in it: no test reads the files of whoever runs it.
 struct Home {
@@ -119,7 +121,10 @@ fn sshs_flags_mean_what_they_mean_there() {
 
 #[test]
 fn a_command_is_what_follows_the_dashes() {
-    let command = |args| Home::new().login(args).command;
+    let command = |args| match Home::new().login(args).errand {
+        Errand::Session(command) => command,
+        other => panic!("{other:?}"),
+    };
     let argv = |words: &[&str]| RemoteCommand::Argv(words.iter().map(|word| (*word).to_owned()).collect());
     assert_eq!(command(&["--", "ls", "-sg", "--", "a b", ""]), argv(&["ls", "-sg", "--", "a b", ""]));
     assert_eq!(command(&["login", "-v", "--", "local"]), argv(&["local"]));
@@ -203,8 +208,8 @@ fn flags_win_over_variables_over_the_project_file_over_the_user_file() {
         .with("FARGATE_LOGIN_USER", "");
     let options = home.login(&["--cluster", "flag"]);
     assert_eq!(options.cluster.as_deref(), Some("flag"));
-    assert_eq!(options.region.as_deref(), Some("variable"));
-    assert_eq!(options.profile.as_deref(), Some("project"));
+    assert_eq!(options.source.region.as_deref(), Some("variable"));
+    assert_eq!(options.source.profile.as_deref(), Some("project"));
     assert_eq!(options.user.as_deref(), Some("user"));
     assert_eq!((options.spot, options.quiet, options.verbose), (Some(false), false, 2));
     assert_eq!((options.port, options.tty), (Some(2), Tty::Never));
@@ -227,6 +232,7 @@ fn a_project_file_decides_nothing_about_trust() {
     for (text, key) in [
         ("endpoint-url = 'http://127.0.0.1:1'", "endpoint-url"),
         ("host-key = 'accept-new'", "host-key"),
+        ("record = 'session.cast'", "record"),
         ("ssh-option = ['Port=1', 'StrictHostKeyChecking=accept-new']", "ssh-option"),
         ("env = ['AWS_SECRET_ACCESS_KEY']", "env"),
     ] {
@@ -239,7 +245,7 @@ fn a_project_file_decides_nothing_about_trust() {
 #[test]
 fn no_command_comes_from_elsewhere() {
     let home = Home::new().with("FARGATE_LOGIN_SHELL_COMMAND", "id").with("FARGATE_LOGIN_COMMAND", "id");
-    assert_eq!(home.login(&[]).command, RemoteCommand::Shell);
+    assert_eq!(home.login(&[]).errand, Errand::default());
     for key in ["shell-command", "command", "no-public", "help", "version"] {
         let told = Home::new().project_file(&format!("{key} = 'x'")).wrong(&[]);
         assert!(told.contains(&format!("`{key}` in ~/.fargate-login.toml is not a setting")), "{told}");
@@ -307,6 +313,7 @@ fn wrong_values_are_told() {
             &["--spot=maybe"],
             &["--timings=xml"],
             &["--host-key", "no"],
+            &["--record", "-"],
             &["-e", "ab"],
             &["--env", "_AUTHORIZED_PUBLIC_KEY=s3cret"],
             &["--env", "A-B=s3cret"],

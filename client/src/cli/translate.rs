@@ -8,14 +8,36 @@ use super::values::BadValue;
 use super::wrong::{Origin, UsageError};
 
 /// Words that may stand alone; `help` is clap's.
-const SUBCOMMANDS: [&str; 6] = ["login", "local", "ps", "stop", "gc", "help"];
-/// Long name of the flag that everybody knows as `-o`.
-const SSH_OPTION: &str = "--ssh-option";
-/// Subcommands that do not log in.
+const SUBCOMMANDS: [&str; 13] = [
+    "login",
+    "forward",
+    "cp",
+    "local",
+    "ps",
+    "services",
+    "tasks",
+    "describe",
+    "stop",
+    "gc",
+    "ssh-config",
+    "proxy",
+    "help",
+];
+/// Long names of flags that everybody knows by the short ones.
+const KNOWN_AS: [(&str, &str); 4] =
+    [("--ssh-option", "-o"), ("--local-forward", "-L"), ("--remote-forward", "-R"), ("--dynamic-forward", "-D")];
+/// Subcommands other than the login itself.
+pub(super) const FORWARD: &str = "forward";
+pub(super) const CP: &str = "cp";
 pub(super) const LOCAL: &str = "local";
 pub(super) const GC: &str = "gc";
 pub(super) const PS: &str = "ps";
 pub(super) const STOP: &str = "stop";
+pub(super) const SERVICES: &str = "services";
+pub(super) const TASKS: &str = "tasks";
+pub(super) const DESCRIBE: &str = "describe";
+pub(super) const SSH_CONFIG: &str = "ssh-config";
+pub(super) const PROXY: &str = "proxy";
 
 /// An error of the command line.
 pub(super) fn of_command_line(error: &clap::Error, command: &Command) -> UsageError {
@@ -51,7 +73,7 @@ fn subcommand(error: &clap::Error) -> &'static str {
         _ => String::new(),
     };
     let is_named = |name: &&str| usage.contains(&format!(" {name} "));
-    [GC, PS, STOP].into_iter().find(is_named).unwrap_or(LOCAL)
+    [GC, PS, STOP, SERVICES, TASKS, DESCRIBE, SSH_CONFIG, PROXY].into_iter().find(is_named).unwrap_or(LOCAL)
 }
 
 /// A token that is no flag and no subcommand here. clap takes values off flags, but leaves bare words whole.
@@ -87,8 +109,10 @@ fn unknown(token: &str, command: &Command, subcommand: &'static str) -> UsageErr
 
 /// The flag of what clap shows, such as `--port <PORT>` or `--timings[=<FORMAT>]`.
 fn flag(shown: &str) -> String {
-    let flag = shown.split([' ', '[', '=']).next().unwrap_or_default();
-    if flag == SSH_OPTION { "-o".to_owned() } else { flag.to_owned() }
+    // A positional argument is shown as `[NAME]...`.
+    let flag = shown.trim_start_matches(['[', '<']).split([' ', '[', '=', ']', '>']).next().unwrap_or_default();
+    let known_as = KNOWN_AS.iter().find(|(long, _)| *long == flag);
+    known_as.map_or(flag, |(_, short)| *short).to_owned()
 }
 
 fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {

@@ -1,6 +1,7 @@
 //! Values of flags, parsed: what they may look like, and what is said when they do not.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fargate_contract::grant;
@@ -11,6 +12,8 @@ use crate::options::{Derive, EscapeChar, HostKeyMode, Latency, Launcher, Timings
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// Ephemeral storage that RunTask takes, in GiB (ECS API reference, EphemeralStorage).
 const EPHEMERAL_STORAGE: std::ops::RangeInclusive<u32> = 21..=200;
+/// Longest name of a host: one label of a domain name (RFC 1035, section 2.3.4).
+const HOST_MAX: usize = 63;
 /// Digits of an AWS account id.
 const ACCOUNT_DIGITS: usize = 12;
 
@@ -40,6 +43,18 @@ pub(super) fn name(text: &str) -> Parsed<String> {
         return Err(BadValue::new("is not a name", "a name has no white space and is not empty"));
     }
     Ok(text.to_owned())
+}
+
+/// A host of OpenSSH's configuration: one word that neither it nor known_hosts takes for a pattern or a path.
+pub(super) fn host(text: &str) -> Parsed<String> {
+    let known = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.len() <= HOST_MAX && text.chars().all(known) {
+        return Ok(text.to_owned());
+    }
+    Err(BadValue::new(
+        "is not a name for a host",
+        format!("write letters, digits, `.`, `_` and `-`, at most {HOST_MAX} of them, a letter or digit first"),
+    ))
 }
 
 /// A subnet id. Other shapes than AWS's are let through, but not a security group's.
@@ -232,12 +247,21 @@ pub(super) fn derive(text: &str) -> Parsed<Derive> {
     }
 }
 
+/// A file that is to be made. Standard output is the remote's, so `-` is none.
+pub(super) fn record(text: &str) -> Parsed<PathBuf> {
+    match text {
+        "" | "-" => Err(BadValue::new("is no file", "name a file that does not exist yet, such as `session.cast`")),
+        _ => Ok(PathBuf::from(text)),
+    }
+}
+
 /// How the host key is verified.
 pub(super) fn host_key(text: &str) -> Parsed<HostKeyMode> {
     match text {
         "pinned" => Ok(HostKeyMode::Pinned),
+        "logs" => Ok(HostKeyMode::Logs),
         "accept-new" => Ok(HostKeyMode::AcceptNew),
-        _ => Err(BadValue::new("is not a way to verify the host key", "write `pinned` or `accept-new`")),
+        _ => Err(BadValue::new("is not a way to verify the host key", "write `pinned`, `logs` or `accept-new`")),
     }
 }
 

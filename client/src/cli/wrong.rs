@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::values::BadValue;
 use crate::error::Advice;
+use crate::files::PlaceError;
 
 /// Where a value was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,9 +81,32 @@ pub(crate) enum UsageError {
     /// Both `--` and `--shell-command`.
     #[error("there are two commands: one in `--shell-command`, one after `--`")]
     TwoCommands,
+    /// `proxy` or `ssh-config` without `--host`.
+    #[error("no host is named")]
+    NoHost,
+    /// Two flags that each say what the connection is for.
+    #[error("{} exclude each other", both(.one, .other))]
+    TwoErrands {
+        /// One.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// `--exec` without a program.
+    #[error("`--exec` has no program")]
+    NothingToExec,
+    /// A connection for nothing but forwards, without any.
+    #[error("nothing is forwarded")]
+    NothingForwarded,
+    /// `--output` where standard output is the remote's.
+    #[error("`--output` is for listeners, and standard output is the session's")]
+    OutputOfSession,
     /// `stop` alone.
     #[error("no task is named")]
     NothingToStop,
+    /// `describe` without a task.
+    #[error("there is no task to describe")]
+    NothingToDescribe,
     /// `stop` with tasks, and with `--all`.
     #[error("tasks are named beside `--all` or `--everybody`")]
     TasksAndAll,
@@ -154,6 +178,9 @@ pub(crate) enum UsageError {
         /// What is wrong, as a predicate.
         problem: String,
     },
+    /// Places that no copy goes between.
+    #[error(transparent)]
+    Places(PlaceError),
     /// Something else that clap found.
     #[error("{0}")]
     Other(String),
@@ -178,9 +205,22 @@ impl Advice for UsageError {
             Self::TwoCommands => {
                 "keep `--` for a program and its arguments, `--shell-command` for a shell line".to_owned()
             }
+            Self::NoHost => "write `--host NAME`: the word that will follow `ssh`".to_owned(),
+            Self::TwoErrands { .. } => {
+                "a connection is for a session, for nothing (`-N`), for one pipe (`-W`) or for a program here (`--exec`)"
+                    .to_owned()
+            }
+            Self::NothingToExec => "write `--exec -- psql -h {host} -p {port}`".to_owned(),
+            Self::NothingForwarded => {
+                "name a forward: `-L 5432:db.internal:5432`, or `fargate-login forward 5432:db.internal:5432`".to_owned()
+            }
+            Self::OutputOfSession => "it goes with `-N`, or `fargate-login forward`".to_owned(),
             Self::NothingToStop => {
                 "write `fargate-login stop TASK...`, as `fargate-login ps` shows them, or `--all` for your own"
                     .to_owned()
+            }
+            Self::NothingToDescribe => {
+                "write `fargate-login describe TASK`, as `fargate-login tasks` shows them".to_owned()
             }
             Self::ClusterAndAll => "leave one of the two out".to_owned(),
             Self::TasksAndAll => "name tasks, or write `--all`, or `--all --everybody`".to_owned(),
@@ -207,10 +247,17 @@ impl Advice for UsageError {
                 "put it into your own ~/.config/fargate-login/config.toml, or give the flag".to_owned()
             }
             Self::File { .. } => "a setting looks like `cluster = \"default\"`".to_owned(),
+            Self::Places(error) => return error.hints(),
             Self::Other(_) => "see `fargate-login --help`".to_owned(),
         };
         vec![hint]
     }
+}
+
+fn both(one: &str, other: &str) -> String {
+    // Only flags are quoted.
+    let quoted = |name: &str| if name.starts_with('-') { format!("`{name}`") } else { name.to_owned() };
+    format!("{} and {}", quoted(one), quoted(other))
 }
 
 /// Words that are values of flags whose value can be left out.

@@ -32,6 +32,13 @@ pub fn span(duration: Duration) -> String {
     }
 }
 
+/// Time from an instant until now, both in seconds since the epoch, as a span; `None` if that instant is not known.
+#[must_use]
+pub fn since(instant: Option<f64>, now: f64) -> Option<String> {
+    // Clocks differ: what is from the future is new.
+    Duration::try_from_secs_f64((now - instant?).max(0.0)).ok().map(span)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

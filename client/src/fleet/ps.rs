@@ -5,14 +5,12 @@ use std::io::Write as _;
 use serde_json::{Value, json};
 
 use super::clock::{instant, now, span};
-use super::{Fleet, Member, find, table};
+use super::{Fleet, Member, find, short_id, table};
 use crate::aws::Aws;
 use crate::error::EXIT_FAILURE;
 use crate::options::Clusters;
 use crate::ui::Ui;
 
-/// Characters of a task id that are shown, if they tell the tasks apart: `stop` takes them.
-const ID_SHOWN: usize = 12;
 /// Stands for what is not known.
 const UNKNOWN: &str = "-";
 
@@ -30,8 +28,7 @@ pub(super) async fn run(clusters: &Clusters, as_json: bool, aws: &Aws, ui: &Ui) 
     let text = if as_json {
         format!("{:#}\n", to_json(&fleet, now()))
     } else {
-        let width = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
-        let lines = to_lines(&fleet, *clusters == Clusters::All, now(), width.filter(|width| *width > 0));
+        let lines = to_lines(&fleet, *clusters == Clusters::All, now(), table::width());
         lines.into_iter().map(|line| line + "\n").collect()
     };
     let written = std::io::stdout().write_all(text.as_bytes());
@@ -46,7 +43,7 @@ fn to_lines(fleet: &Fleet, with_cluster: bool, now: f64, width: Option<usize>) -
     if fleet.members.is_empty() {
         return Vec::new();
     }
-    let shown = shortest_ids(fleet);
+    let shown = short_id::length(fleet.members.iter().map(Member::id));
     let mut heading = vec!["TASK", "AGE", "WHO", "PHASE", "ADDRESS", "LEFT", "IDLE LIMIT", "COST"];
     let row = |member: &Member| {
         let unknown = || UNKNOWN.to_owned();
@@ -80,15 +77,6 @@ fn to_lines(fleet: &Fleet, with_cluster: bool, now: f64, width: Option<usize>) -
         heading.insert(1, "CLUSTER");
     }
     table::lines(&heading, &rows, if with_cluster { 3 } else { 2 }, width)
-}
-
-/// How many characters of an id tell the tasks apart.
-fn shortest_ids(fleet: &Fleet) -> usize {
-    let mut ids: Vec<&str> = fleet.members.iter().map(Member::id).collect();
-    ids.sort_unstable();
-    let alike = |one: &str, other: &str| one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
-    let longest = ids.windows(2).map(|pair| alike(pair[0], pair[1])).max().unwrap_or(0);
-    ID_SHOWN.max(longest + 1)
 }
 
 /// The part of a caller's ARN that people read: `user/jane`, `Admin/jane@example.com`.
@@ -144,13 +132,6 @@ mod tests {
         );
         let with_cluster = to_lines(&fleet, true, 1_000_065.0, None);
         assert!(with_cluster[1].starts_with("0123456789ab  shop     1m"), "{with_cluster:?}");
-    }
-
-    #[test]
-    fn ids_are_shown_as_long_as_it_takes_to_tell_them_apart() {
-        let fleet = fleet(&[Sample::new("aaaaaaaaaaaaaaaab"), Sample::new("aaaaaaaaaaaaaaaac")]);
-        let lines = to_lines(&fleet, false, 1_000_000.0, None);
-        assert!(lines[1].starts_with("aaaaaaaaaaaaaaaab "), "{lines:?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ const CUT_MIN: usize = 8;
 
 /// Lines of the table. Rows have as many cells as the heading. Where the lines would be wider than `width`, the column
 /// `elastic` gives way: what ends its cells matters most.
-pub(super) fn lines(heading: &[&str], rows: &[Vec<String>], elastic: usize, width: Option<usize>) -> Vec<String> {
+pub(crate) fn lines(heading: &[&str], rows: &[Vec<String>], elastic: usize, width: Option<usize>) -> Vec<String> {
     let mut widths: Vec<usize> = heading.iter().map(|title| title.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -18,11 +18,18 @@ pub(super) fn lines(heading: &[&str], rows: &[Vec<String>], elastic: usize, widt
     }
     let all: usize = widths.iter().sum::<usize>() + GAP.len() * heading.len().saturating_sub(1);
     if let (Some(most), Some(column)) = (width, widths.get_mut(elastic)) {
-        let least = (*column).min(CUT_MIN);
+        // A heading that is cut says nothing.
+        let least = (*column).min(CUT_MIN.max(heading.get(elastic).map_or(0, |title| title.chars().count())));
         *column = column.saturating_sub(all.saturating_sub(most)).max(least);
     }
     let heading: Vec<String> = heading.iter().map(|title| (*title).to_owned()).collect();
     std::iter::once(&heading).chain(rows).map(|row| line(row, &widths)).collect()
+}
+
+/// Columns of the terminal that standard output is; `None` for a file or a pipe.
+pub(crate) fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
 }
 
 fn line(row: &[String], widths: &[usize]) -> String {

@@ -9,8 +9,7 @@ use rand::RngExt as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::LoginError;
-use crate::aws::describe_task_definition::describe_task_definition;
+use super::{LoginError, definition};
 use crate::aws::error::Fault;
 use crate::aws::get_caller_identity::get_caller_identity;
 use crate::aws::{Aws, ServiceError};
@@ -25,9 +24,7 @@ use crate::ssh::identity::OneTimeKey;
 use crate::timings::{Owner, Timings};
 use crate::ui::Ui;
 
-/// Capacity provider whose tasks may be taken back.
-const SPOT: &str = "FARGATE_SPOT";
-/// The caller's name is worth this much waiting, and no more: it only labels the task.
+/// The caller's name is worth this much waiting, and no more: it labels the task, and the lines of its log.
 const CALLER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A plan, and what it was made of.
@@ -52,17 +49,22 @@ pub(super) async fn plan(
     let origin = origin::settle(&mut options, aws, ui).await?;
     plan::check(&options)?;
     let caller = if options.no_tags && !options.dry_run { None } else { caller(aws).await? };
+    let origin = definition::read(origin, &options, aws, ui).await?;
     let my_ip = if options.allow_my_ip { Some(my_ip(&options, ui, timings).await?) } else { None };
     let (dry_run, tagged) = (options.dry_run, !options.no_tags);
-    let stop_notice = stop_notice(&options, &origin, aws, ui).await;
+    let container = options.container.as_deref().unwrap_or(plan::DEFAULT_CONTAINER);
+    let stop_notice = definition::stop_notice(&options, &origin, container);
+    let log = definition::log(&options, &origin, container)?;
     let given = Given {
         run: uuid::Uuid::new_v4().to_string(),
         host_seed: HostSeed::new(rand::rng().random()),
         identity: OneTimeKey::generate(),
-        caller: caller.clone(),
+        // A dry run asks for its caller without tags, too, and shows what a run would send.
+        caller: caller.clone().filter(|_| tagged),
         my_ip,
         now: jiff::Timestamp::now(),
         stop_notice,
+        log,
     };
     let mut plan = Plan::new(options, given)?;
     if let Origin::Derived(derived) = &origin {
@@ -78,32 +80,6 @@ pub(super) async fn plan(
         }
     }
     Ok(Planned { plan, origin, caller })
-}
-
-/// How long the container has after Spot's notice, if the task may run there: as long as the task definition leaves it between
-/// SIGTERM and SIGKILL. A caller who may not read that has sessions end with the notice.
-async fn stop_notice(options: &Options, origin: &Origin, aws: &Aws, ui: &Ui) -> Option<Duration> {
-    if !plan::overrides::capacity_providers(options).iter().any(|known| known.capacity_provider == SPOT) {
-        return None;
-    }
-    let read;
-    let definition = match origin {
-        Origin::Found(definition) => definition,
-        Origin::Derived(derived) => &derived.original,
-        Origin::Named => {
-            let name = options.task_definition.as_deref().unwrap_or_default();
-            ui.phase(&format!("DescribeTaskDefinition {name}"));
-            match describe_task_definition(aws, name).await {
-                Ok(definition) => read = definition,
-                Err(error) => {
-                    ui.warn(&format!("{error}; if Spot takes the task back, the session ends without notice"));
-                    return None;
-                }
-            }
-            &read
-        }
-    };
-    Some(definition.stop_timeout(options.container.as_deref().unwrap_or(plan::DEFAULT_CONTAINER)))
 }
 
 /// What was registered, in one line that stays.
@@ -139,23 +115,15 @@ async fn caller(aws: &Aws) -> Result<Option<String>, ServiceError> {
 
 impl Planned {
     /// Prints the plan, and behind it what a derived task definition changes. Returns the exit status of the program.
-    pub(super) async fn show(&self, aws: &Aws, ui: &Ui) -> u8 {
-        let named;
-        let definition = match &self.origin {
-            Origin::Found(definition) => Some(definition),
-            Origin::Derived(derived) => Some(&derived.original),
-            Origin::Named => {
-                named = describe_task_definition(aws, &self.plan.request.task_definition).await;
-                named.as_ref().inspect_err(|error| ui.warn(&format!("{error}; the plan has no price"))).ok()
-            }
-        };
+    pub(super) fn show(&self, aws: &Aws, ui: &Ui) -> u8 {
         ui.clear();
-        let mut json = self.plan.to_json(definition, self.caller.as_deref(), &aws.region);
+        let mut json = self.plan.to_json(self.origin.definition(), self.caller.as_deref(), &aws.region);
         let mut diff = String::new();
         if let Origin::Derived(derived) = &self.origin {
             json["taskDefinition"] = Value::Null;
             json["derive"] = self.derivation(derived);
             if let Some(Value::Array(calls)) = json.get_mut("calls") {
+                calls.retain(|call| call != "ecs:DescribeTaskDefinition");
                 let found = ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions", "ecs:RegisterTaskDefinition"];
                 calls.splice(0..0, found.map(Value::from));
             }

@@ -1,15 +1,12 @@
 //! The way back to our task when its connection is lost: the same route, host and key, and a look at whether it still runs.
 
-use std::net::SocketAddr;
 use std::time::Duration;
-
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 
 use super::Run;
 use crate::aws::describe_tasks::describe_task;
-use crate::ready::dial::{DialFailure, dial};
+use crate::ready::dial::dial_any;
 use crate::ready::route::Route;
+use crate::session::SessionError;
 use crate::session::way_back::WayBack;
 use crate::ssh::{self, Connection, Settings, SshError};
 use crate::task::Task;
@@ -53,18 +50,13 @@ impl WayBack for WayToTask<'_> {
             tokio::time::sleep(LOOK_PAUSE).await;
         }
     }
-}
 
-/// Dials every address at once; the first that shows an identification string is taken, else the last failure.
-async fn dial_any(addresses: &[SocketAddr], timeout: Duration) -> Result<TcpStream, DialFailure> {
-    let mut dials: JoinSet<_> = addresses.iter().map(|address| dial(*address, timeout)).collect();
-    let mut failed = DialFailure::TimedOut;
-    while let Some(dialled) = dials.join_next().await {
-        match dialled {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(failure)) => failed = failure,
-            Err(error) => tracing::warn!(%error, "a dial broke off"),
-        }
+    fn lost(&self) {
+        self.run.forwarding.lost();
     }
-    Err(failed)
+
+    async fn back(&self, connection: &Connection) -> Result<(), SessionError> {
+        self.run.forwarding.stand(connection).await?;
+        Ok(())
+    }
 }

@@ -71,6 +71,23 @@ async fn until_address_identified(address: SocketAddr, timeout: Duration, seen_t
     }
 }
 
+/// Dials every address at once; the first that shows an identification string is taken.
+///
+/// # Errors
+/// The last [`DialFailure`].
+pub async fn dial_any(addresses: &[SocketAddr], timeout: Duration) -> Result<TcpStream, DialFailure> {
+    let mut dials: JoinSet<_> = addresses.iter().map(|address| dial(*address, timeout)).collect();
+    let mut failed = DialFailure::TimedOut;
+    while let Some(dialled) = dials.join_next().await {
+        match dialled {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(failure)) => failed = failure,
+            Err(error) => tracing::warn!(%error, "a dial broke off"),
+        }
+    }
+    Err(failed)
+}
+
 /// One attempt.
 ///
 /// # Errors

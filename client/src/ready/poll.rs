@@ -6,6 +6,7 @@ use rand::RngExt as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::reach::LOG_PHASE;
 use super::{ReadyError, Stopped, Wait};
 use crate::aws::ServiceError;
 use crate::aws::describe_tasks::{TaskState, describe_task};
@@ -90,6 +91,11 @@ fn note_refusal(error: &ServiceError, refusals: u32) {
 }
 
 fn show(wait: Wait<'_>, state: &TaskState) {
+    let before = wait.timings.phases().pop().map(|(name, ..)| name);
+    if before.as_deref() == Some(LOG_PHASE) {
+        // It has answered: what ECS knows of it lags behind.
+        return;
+    }
     let text = match state.phase() {
         "PROVISIONING" => "PROVISIONING: network interface",
         "PENDING" => "PENDING: waiting for the host",
@@ -99,7 +105,6 @@ fn show(wait: Wait<'_>, state: &TaskState) {
         "RUNNING" => return wait.timings.begin("RUNNING, no SSH yet", Owner::Client),
         other => other,
     };
-    let before = wait.timings.phases().pop().map(|(name, ..)| name);
     if before.as_deref() != Some(state.phase()) {
         wait.timings.begin(state.phase(), Owner::Aws);
         wait.ui.phase(text);

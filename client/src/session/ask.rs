@@ -53,6 +53,10 @@ pub(super) async fn ask(
             requests.set_env(false, name, value).await?;
         }
     }
+    if request.agent {
+        // As ssh asks it: a server that forwards no agent is none that refuses the session.
+        requests.agent_forward(false).await?;
+    }
     // After our locale, so that the user's own choice wins.
     for (name, value) in &request.set_env {
         requests.set_env(false, name, value).await?;

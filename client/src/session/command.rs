@@ -23,6 +23,12 @@ fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// A path for a line of the remote shell: like [`quote`], of any bytes.
+pub(crate) fn quote_bytes(word: &[u8]) -> Vec<u8> {
+    let quoted = word.split(|byte| *byte == b'\'').collect::<Vec<_>>().join(&br"'\''"[..]);
+    [b"'", quoted.as_slice(), b"'"].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,26 +4,21 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
 use fargate_contract::{ResumeId, ResumeRequest, resume};
 use rand::RngExt as _;
 use russh::ChannelMsg;
 use russh::client::Msg;
 use ssh_flow::{ChannelReceiver, ChannelSender};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::ask::{Asked, ask};
 use super::drain::{Outputs, Progress, drain};
 use super::feed::{Changes, Keyboard, Typed};
 use super::terminal::Terminal;
-use super::way_back::WayBack;
+use super::way_back::{WayBack, come_back};
 use super::{Ended, LAST_WORDS, SessionError, SessionRequest};
 use crate::ssh::{Connection, SshError};
-
-/// First and longest pause between two attempts to come back; they double, with jitter.
-const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// Time that a line of ours has to be written before the session goes on.
 const SAID: Duration = Duration::from_secs(1);
@@ -128,24 +123,20 @@ impl<'a> Conversation<'a> {
         let how_to_leave =
             self.keyboard.leaving().map(|keys| format!(" ({keys} ends the session)")).unwrap_or_default();
         self.say(request, &format!("connection lost; reconnecting...{how_to_leave}")).await;
-        tracing::info!(%cause, "the connection is lost");
         let again = ResumeRequest { id: id.clone(), received: self.progress.received };
-        let backoff = ExponentialBuilder::default().with_min_delay(RETRY_MIN).with_max_delay(RETRY_MAX).with_jitter();
-        let attempts = (|| attempt(way, &again))
-            .retry(backoff.without_max_times())
-            .when(|error| matches!(error, SessionError::Ssh(error) if error.may_pass()))
-            .notify(|error, pause| tracing::debug!(%error, ?pause, "trying again"));
         let resumed = tokio::select! {
-            resumed = attempts => resumed?,
-            // Whoever hears of the loss asks how the task ended.
-            () = way.task_ended() => return Err(cause.into()),
-            () = sleep(grace) => return Err(SessionError::NotResumed { after: grace, cause }),
+            resumed = come_back(|| attempt(way, &again), way, grace, cause) => resumed?,
             never = self.keyboard.follow(&mut self.changes, None) => match never {},
         };
         // It cannot have input that we never sent, nor miss more than its credit allows.
         self.typed.rewind(resumed.position).map_err(|_| SessionError::ResumeRefused)?;
         *connection = resumed.connection;
         self.sender = resumed.sender;
+        match way.back(connection).await {
+            // A connection that is lost again is noticed where the session is read.
+            Err(error) if !connection.is_closed() => return Err(error),
+            _ => {}
+        }
         self.keyboard.tell_size(self.sender.requests()).await;
         self.say(request, &format!("resumed after {:.1} s", lost.elapsed().as_secs_f64())).await;
         Ok(resumed.receiver)

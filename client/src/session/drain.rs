@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::ask::Asked;
 use super::output::{Closed, Output};
 use super::{Ended, ExitStatus, LAST_WORDS, SessionError};
+use crate::recording::{Recorder, Stream};
 use crate::ssh::Connection;
 
 /// Extended data that is standard error (RFC 4254, section 5.2).
@@ -115,8 +116,12 @@ fn name(signal: Sig) -> String {
 }
 
 impl Outputs {
-    pub(super) fn start(stdout: OwnedFd, stderr: OwnedFd) -> io::Result<Self> {
-        Ok(Self { stdout: Output::start("stdout", stdout)?, stderr: Output::start("stderr", stderr)? })
+    pub(super) fn start(stdout: OwnedFd, stderr: OwnedFd, recorder: Option<&Recorder>) -> io::Result<Self> {
+        let [stdout, stderr] = [("stdout", stdout), ("stderr", stderr)].map(|(name, fd)| Output::start(name, fd));
+        Ok(Self {
+            stdout: stdout?.recorded(recorder.cloned(), Stream::Stdout),
+            stderr: stderr?.recorded(recorder.cloned(), Stream::Stderr),
+        })
     }
 
     /// Writes out what is queued and says how the session ended, all told.

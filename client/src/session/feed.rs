@@ -17,6 +17,7 @@ use super::output::Output;
 use super::terminal::{RawMode, Terminal, size};
 use super::{Ended, SessionError};
 use crate::options::EscapeChar;
+use crate::recording::Recorder;
 
 /// The escape character when the user chose none, as `ssh` has it.
 const ESCAPE: EscapeChar = EscapeChar::Byte(b'~');
@@ -35,6 +36,7 @@ const LEFT: &str = "\r\nSession left by escape.\r\n";
 pub(super) struct Keyboard {
     raw: Option<RawMode>,
     escape: Option<EscapeChar>,
+    recorder: Option<Recorder>,
 }
 
 /// What may happen to our terminal: a new size, or that we are continued after a stop.
@@ -58,7 +60,16 @@ impl Keyboard {
         let resumed = SignalKind::from_raw(nix::sys::signal::Signal::SIGCONT as i32);
         let changes = Changes { resized: signal(SignalKind::window_change())?, resumed: signal(resumed)? };
         let escape = pty.then(|| escape.unwrap_or(ESCAPE));
-        Ok((Self { raw: terminal.map(Terminal::into_raw), escape }, changes))
+        Ok((Self { raw: terminal.map(Terminal::into_raw), escape, recorder: None }, changes))
+    }
+
+    /// The recording begins, and is told each new size of the terminal.
+    pub(super) fn recorded(self, recorder: Option<Recorder>) -> Self {
+        if let Some(recorder) = &recorder {
+            let size = size(self.terminal());
+            recorder.begin(size.ws_col, size.ws_row);
+        }
+        Self { recorder, ..self }
     }
 
     /// The terminal, if there is one.
@@ -85,6 +96,10 @@ impl Keyboard {
             tokio::select! {
                 _ = changes.resized.recv() => {}
                 _ = changes.resumed.recv() => raw.enter(),
+            }
+            if let Some(recorder) = &self.recorder {
+                let size = size(Some(raw.terminal()));
+                recorder.resize(size.ws_col, size.ws_row);
             }
             if let Some(requests) = requests {
                 self.tell_size(requests).await;
@@ -152,7 +167,7 @@ impl Typed {
                 Some(replay) => replay.push(&chunk),
                 // A channel that is closed is told where it is read.
                 None if sender.data(chunk).await.is_err() => return std::future::pending().await,
-                None => {}
+                None => sender.taken().await,
             }
         }
         let _ = sender.eof().await;

@@ -1,5 +1,6 @@
 //! Sessions with a terminal whose connection is cut: our own client and our own init, with a network between them that goes.
 
+mod forwards;
 mod init;
 mod proxy;
 
@@ -16,6 +17,7 @@ use super::tests::{Ends, PATIENCE, Screen, pipes, read_all, shell};
 use super::way_back::WayBack as _;
 use super::{ExitStatus, SessionError, SessionRequest, Stdio, run_on};
 use crate::options::{EscapeChar, Tty};
+use crate::recording::Recording;
 use crate::session::terminal::TURN;
 use crate::ssh::Loss;
 use init::Init;
@@ -195,6 +197,31 @@ async fn a_shell_that_ends_in_the_gap_still_tells_its_status() {
     let said = String::from_utf8(read_all(stderr).join().expect("no panic")).expect("UTF-8");
     assert!(said.contains("connection lost; reconnecting...") && said.contains("resumed after "), "{said}");
     assert_eq!(ended(init.server).await, 9);
+}
+
+#[tokio::test]
+async fn a_recording_goes_on_in_the_same_file() {
+    let init = Init::start(LONG).await;
+    let proxy = Proxy::new(init.address).await;
+    let file = init.home().join("session.cast");
+    let recording = Recording::create(&file).expect("a file");
+    let (stdio, Ends { mut stdin, mut stdout, stderr: _stderr }) = pipes();
+    let line = "stty -echo; echo before; read word; echo \"after $word\"; exit 6";
+    let request = SessionRequest { recorder: Some(recording.recorder()), ..forced(line) };
+    let session = start(&init, &proxy, request, stdio).await;
+    let begun = spawn_blocking(move || stdout.read_exact(&mut [0; 8]).map(|()| stdout)).await.expect("no panic");
+    let _stdout = begun.expect("a line");
+    proxy.go_away();
+    init.logged("session_kept").await;
+    stdin.write_all(b"all\n").expect("a reader");
+    proxy.come_back();
+    assert_eq!(ended(session).await.expect("a status"), ExitStatus::Code(6));
+    assert_eq!(recording.finish().await, None);
+    let text = std::fs::read_to_string(&file).expect("text");
+    for words in ["\"width\":80", "before\\r\\n", "reconnecting", "resumed after", "after all\\r\\n"] {
+        assert_eq!(text.matches(words).count(), 1, "{words}: {text}");
+    }
+    assert_eq!(ended(init.server).await, 6);
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! Writing to standard output and standard error: a thread each, so that a consumer that is slow, or stuck, stops nobody else.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use bytes::Bytes;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::io::Errno;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::recording::{Recorder, Stream};
 
 /// Chunks on their way to the thread: with SSH packets of 32 KiB a quarter of a MiB, enough to keep the thread busy.
 const QUEUE: usize = 8;
@@ -19,6 +21,7 @@ type Item = (Bytes, Option<oneshot::Sender<()>>);
 #[derive(Debug)]
 pub struct Output {
     queue_tx: mpsc::Sender<Item>,
+    recorded: Option<(Recorder, Stream)>,
     ended_rx: oneshot::Receiver<io::Result<()>>,
 }
 
@@ -28,12 +31,16 @@ pub struct Closed;
 
 /// A place in an output's queue.
 #[derive(Debug)]
-pub struct Place<'a>(mpsc::Permit<'a, Item>);
+pub struct Place<'a> {
+    permit: mpsc::Permit<'a, Item>,
+    output: &'a Output,
+}
 
 impl Place<'_> {
     /// Queues a chunk.
     pub fn send(self, chunk: Bytes) {
-        self.0.send((chunk, None));
+        self.output.record(&chunk);
+        self.permit.send((chunk, None));
     }
 }
 
@@ -49,7 +56,19 @@ impl Output {
             // Nobody waits for the result of an output that was dropped.
             let _ = ended_tx.send(drain(queue_rx, fd.as_fd()));
         })?;
-        Ok(Self { queue_tx, ended_rx })
+        Ok(Self { queue_tx, recorded: None, ended_rx })
+    }
+
+    /// What is written from here on is recorded as well.
+    #[must_use]
+    pub fn recorded(self, recorder: Option<Recorder>, stream: Stream) -> Self {
+        Self { recorded: recorder.map(|recorder| (recorder, stream)), ..self }
+    }
+
+    fn record(&self, chunk: &Bytes) {
+        if let Some((recorder, stream)) = &self.recorded {
+            recorder.output(*stream, chunk);
+        }
     }
 
     /// Queues a chunk; waits while the consumer is slow. Cancel-safe as long as the chunk is not needed again.
@@ -57,6 +76,7 @@ impl Output {
     /// # Errors
     /// [`Closed`].
     pub async fn write(&self, chunk: Bytes) -> Result<(), Closed> {
+        self.record(&chunk);
         self.queue_tx.send((chunk, None)).await.map_err(|_| Closed)
     }
 
@@ -65,6 +85,7 @@ impl Output {
     /// # Errors
     /// [`Closed`].
     pub async fn write_out(&self, chunk: Bytes) -> Result<(), Closed> {
+        self.record(&chunk);
         let (written_tx, written_rx) = oneshot::channel();
         self.queue_tx.send((chunk, Some(written_tx))).await.map_err(|_| Closed)?;
         written_rx.await.map_err(|_| Closed)
@@ -75,7 +96,8 @@ impl Output {
     /// # Errors
     /// [`Closed`].
     pub async fn reserve(&self) -> Result<Place<'_>, Closed> {
-        self.queue_tx.reserve().await.map(Place).map_err(|_| Closed)
+        let permit = self.queue_tx.reserve().await.map_err(|_| Closed)?;
+        Ok(Place { permit, output: self })
     }
 
     /// Waits until everything is written.
@@ -88,20 +110,25 @@ impl Output {
     }
 }
 
+/// Writes what is queued, all of it that is there at once: a wakeup and a system call for each packet would cost more than its bytes.
 fn drain(mut queue_rx: mpsc::Receiver<Item>, fd: BorrowedFd<'_>) -> io::Result<()> {
-    while let Some((chunk, written)) = queue_rx.blocking_recv() {
-        let mut rest = &chunk[..];
+    let mut items = Vec::with_capacity(QUEUE);
+    while queue_rx.blocking_recv_many(&mut items, QUEUE) > 0 {
+        let mut slices: Vec<IoSlice<'_>> = items.iter().map(|(chunk, _)| IoSlice::new(chunk)).collect();
+        let mut rest = &mut slices[..];
+        // None are left where all that is left is empty.
+        IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
-            match rustix::io::write(fd, rest) {
-                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            match rustix::io::writev(fd, rest) {
+                Ok(written) => IoSlice::advance_slices(&mut rest, written),
                 Err(Errno::INTR) => {}
                 // Somebody who shares the descriptor made it non-blocking.
                 Err(Errno::AGAIN) => wait_until(fd, PollFlags::POLLOUT)?,
                 Err(error) => return Err(error.into()),
             }
         }
-        if let Some(written) = written {
-            // Who has stopped waiting need not know.
+        // Who has stopped waiting need not know.
+        for written in items.drain(..).filter_map(|(_, written)| written) {
             let _ = written.send(());
         }
     }

@@ -31,6 +31,12 @@ pub fn restore() {
     }
 }
 
+/// Whether a session has made the terminal raw.
+#[must_use]
+pub fn is_raw() -> bool {
+    SAVED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
+}
+
 /// A terminal and its settings when we met it.
 #[derive(Debug)]
 pub struct Terminal {

@@ -8,9 +8,11 @@ use crate::error::Advice;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SshError {
     /// Another host answered than the one we trust.
-    #[error("the host key is not the one this run was made for: expected {expected}, shown {shown}")]
+    #[error("the host key is not the one {named_by}: expected {expected}, shown {shown}")]
     HostKeyMismatch {
-        /// SHA-256 fingerprint of the pinned key.
+        /// Who named the key that is trusted.
+        named_by: &'static str,
+        /// SHA-256 fingerprint of that key.
         expected: String,
         /// SHA-256 fingerprint of the key that was shown.
         shown: String,
@@ -50,6 +52,9 @@ pub enum SshError {
         /// The server's words, without control characters.
         message: String,
     },
+    /// The server does not listen for us.
+    #[error("the server refuses to listen")]
+    ForwardRefused,
     /// The server does not open a channel.
     #[error("the server refuses to open a session: {reason}")]
     ChannelRefused {
@@ -128,7 +133,9 @@ impl Advice for SshError {
                 "the container's log says how far its SSH server got"
             }
             Self::PeerLost(_) => "the task may have been stopped, or the network between you and it has changed",
-            Self::Protocol { .. } | Self::Disconnected { .. } | Self::ChannelRefused { .. } => return Vec::new(),
+            Self::Protocol { .. } | Self::Disconnected { .. } | Self::ForwardRefused | Self::ChannelRefused { .. } => {
+                return Vec::new();
+            }
         };
         vec![hint.to_owned()]
     }

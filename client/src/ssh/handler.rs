@@ -1,25 +1,35 @@
 //! What the server may say outside of our channels: its host key, a banner, goodbye.
 
 use russh::client::{self, ChannelOpenHandle, DisconnectReason, Msg, Session};
-use russh::{Channel, keys::PublicKeyOrCertificate};
-use tokio::sync::watch;
+use russh::{Channel, ChannelId, ChannelOpenFailure, keys::PublicKeyOrCertificate};
+use ssh_flow::Link;
+use tokio::sync::{broadcast, watch};
 
 use super::SshError;
+use super::channels::{Door, Origin, Words, words};
 use super::host_key::HostKey;
 
-/// Verifies the host, refuses channels that the server opens, and remembers why the connection ended. Never waits: russh
-/// stands still while a handler runs.
+/// Verifies the host, hands on channels that the server opens for our forwards, refuses the others, and remembers why the connection
+/// ended. Never waits: russh stands still while a handler runs.
 #[derive(Debug)]
 pub(super) struct ClientHandler {
     host_key: HostKey,
     ended_tx: watch::Sender<Option<SshError>>,
+    link: Link,
+    refusals: broadcast::Sender<Words>,
+    door: Door,
 }
 
 impl ClientHandler {
     /// The handler, and where it says why the connection ended.
-    pub(super) fn new(host_key: HostKey) -> (Self, watch::Receiver<Option<SshError>>) {
+    pub(super) fn new(
+        host_key: HostKey,
+        link: Link,
+        refusals: broadcast::Sender<Words>,
+        door: Door,
+    ) -> (Self, watch::Receiver<Option<SshError>>) {
         let (ended_tx, ended_rx) = watch::channel(None);
-        (Self { host_key, ended_tx }, ended_rx)
+        (Self { host_key, ended_tx, link, refusals, door }, ended_rx)
     }
 }
 
@@ -46,6 +56,19 @@ impl client::Handler for ClientHandler {
         Ok(())
     }
 
+    async fn channel_open_failure(
+        &mut self,
+        _channel: ChannelId,
+        reason: ChannelOpenFailure,
+        description: &str,
+        _language: &str,
+        _session: &mut Session,
+    ) -> Result<(), SshError> {
+        // Nobody may be waiting for it any more.
+        let _ = self.refusals.send(words(&reason, description));
+        Ok(())
+    }
+
     // russh accepts what is not refused here. Dropping `_reply` refuses.
 
     async fn server_channel_open_session(
@@ -59,33 +82,37 @@ impl client::Handler for ClientHandler {
 
     async fn server_channel_open_forwarded_tcpip(
         &mut self,
-        _channel: Channel<Msg>,
-        _connected_address: &str,
-        _connected_port: u32,
+        channel: Channel<Msg>,
+        connected_address: &str,
+        connected_port: u32,
         _originator_address: &str,
         _originator_port: u32,
-        _reply: ChannelOpenHandle,
+        reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), SshError> {
+        let origin = Origin::Tcp { address: connected_address.to_owned(), port: connected_port };
+        self.door.hand_on(origin, channel, reply, &self.link);
         Ok(())
     }
 
     async fn server_channel_open_forwarded_streamlocal(
         &mut self,
-        _channel: Channel<Msg>,
-        _socket_path: &str,
-        _reply: ChannelOpenHandle,
+        channel: Channel<Msg>,
+        socket_path: &str,
+        reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), SshError> {
+        self.door.hand_on(Origin::Unix { path: socket_path.to_owned() }, channel, reply, &self.link);
         Ok(())
     }
 
     async fn server_channel_open_agent_forward(
         &mut self,
-        _channel: Channel<Msg>,
-        _reply: ChannelOpenHandle,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), SshError> {
+        self.door.hand_on(Origin::Agent, channel, reply, &self.link);
         Ok(())
     }
 

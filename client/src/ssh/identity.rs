@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use rand::RngExt as _;
+use russh::keys::signature::Signer as _;
+use russh::keys::ssh_key::Signature;
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::{PrivateKey, PublicKey};
 use zeroize::Zeroizing;
@@ -33,6 +35,12 @@ impl OneTimeKey {
     pub fn authorized_keys_line(&self) -> String {
         // An ed25519 key always has an OpenSSH form: only foreign algorithms and oversized comments do not.
         self.public_key().to_openssh().unwrap_or_default()
+    }
+
+    /// Signs a message, as an SSH signature blob (RFC 8709, section 6). `None` when there is no memory for it.
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let signature: Signature = self.0.try_sign(message).ok()?;
+        Vec::<u8>::try_from(signature).ok()
     }
 
     /// The private half, for the login alone.

@@ -47,7 +47,8 @@ impl Sshd {
             "config",
             &format!(
                 "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
-                 PermitRootLogin prohibit-password\nAcceptEnv LANG LC_* GREETING\nPrintMotd no\nPidFile none\n",
+                 PermitRootLogin prohibit-password\nAcceptEnv LANG LC_* GREETING\nPrintMotd no\nPidFile none\n\
+                 Subsystem sftp internal-sftp\n",
                 path("host_key"),
                 path("authorized_keys")
             ),

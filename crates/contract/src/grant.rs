@@ -28,15 +28,22 @@ pub const LOGIN_TIMEOUT: &str = "_FARGATE_LOGIN_LOGIN_TIMEOUT_MS";
 pub const IDLE_TIMEOUT: &str = "_FARGATE_LOGIN_IDLE_TIMEOUT_MS";
 /// Milliseconds the container lives at most.
 pub const MAX_LIFETIME: &str = "_FARGATE_LOGIN_MAX_LIFETIME_MS";
+/// Milliseconds that the container waits for the next connection after the last has closed. Absent: it ends with the last.
+pub const EMPTY_TIMEOUT: &str = "_FARGATE_LOGIN_EMPTY_TIMEOUT_MS";
 /// Milliseconds that a session with a terminal is kept for its client after the connection was lost; 0 ends it at once.
 pub const RECONNECT_GRACE: &str = "_FARGATE_LOGIN_RECONNECT_GRACE_MS";
 /// Milliseconds from SIGTERM to SIGKILL, where SIGTERM is a notice: sessions may go on in that time. Absent: they end at once.
 pub const STOP_NOTICE: &str = "_FARGATE_LOGIN_STOP_NOTICE_MS";
+/// What the connection may forward: `none`, `local` (connections that the container makes for its client) or `remote` (connections that
+/// come to listeners in the container). Absent: everything, agents too.
+pub const FORWARDING: &str = "_FARGATE_LOGIN_FORWARDING";
 /// The run's name, for logs and tags; no secret.
 pub const RUN: &str = "_FARGATE_LOGIN_RUN";
+/// The ARN that STS names the caller by, for the log; no secret, and the client's word alone.
+pub const CALLER: &str = "_FARGATE_LOGIN_CALLER";
 
 /// Every variable of the grant: what the init removes from the environment before anybody else sees it.
-pub const VARIABLES: [&str; 12] = [
+pub const VARIABLES: [&str; 15] = [
     AUTHORIZED_PUBLIC_KEY,
     HOST_SEED,
     PORT,
@@ -46,9 +53,12 @@ pub const VARIABLES: [&str; 12] = [
     LOGIN_TIMEOUT,
     IDLE_TIMEOUT,
     MAX_LIFETIME,
+    EMPTY_TIMEOUT,
     RECONNECT_GRACE,
     STOP_NOTICE,
+    FORWARDING,
     RUN,
+    CALLER,
 ];
 
 /// How many authenticated connections the key is good for.
@@ -67,6 +77,41 @@ pub enum KeyExchange {
     Any,
     /// Post-quantum ones alone: what our own client always speaks.
     PostQuantum,
+}
+
+/// What a login may forward (RFC 4254, section 7, and OpenSSH's PROTOCOL, section 2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarding {
+    /// In both directions, and the client's agent.
+    All,
+    /// Connections that the container makes for its client.
+    Local,
+    /// Connections that come to listeners in the container.
+    Remote,
+    /// Nothing.
+    None,
+}
+
+impl Forwarding {
+    const WORDS: [(Self, &str); 3] = [(Self::Local, "local"), (Self::Remote, "remote"), (Self::None, "none")];
+
+    /// Whether the container connects to targets for its client.
+    #[must_use]
+    pub const fn allows_local(self) -> bool {
+        matches!(self, Self::All | Self::Local)
+    }
+
+    /// Whether the container listens for its client.
+    #[must_use]
+    pub const fn allows_remote(self) -> bool {
+        matches!(self, Self::All | Self::Remote)
+    }
+
+    /// Whether sessions may reach the client's agent.
+    #[must_use]
+    pub const fn allows_agent(self) -> bool {
+        matches!(self, Self::All)
+    }
 }
 
 /// What the container is allowed to do, for whom and for how long.
@@ -90,12 +135,18 @@ pub struct Grant {
     pub idle_timeout: Option<Duration>,
     /// How long the container lives at most.
     pub max_lifetime: Duration,
+    /// How long the container waits for the next connection after the last has closed; `None` ends it with the last.
+    pub empty_timeout: Option<Duration>,
     /// How long a session is kept for its client after the connection was lost; zero ends it at once.
     pub reconnect_grace: Duration,
     /// Time from SIGTERM to SIGKILL, where SIGTERM is a notice; `None` ends sessions at once.
     pub stop_notice: Option<Duration>,
+    /// What may be forwarded.
+    pub forwarding: Forwarding,
     /// The run's name.
     pub run: Option<String>,
+    /// Who called, as far as the client knows: 1 to [`limits::CALLER_MAX_CHARS`] characters, none of them a control character.
+    pub caller: Option<String>,
 }
 
 /// Why an environment holds no valid grant. Names the variable; never repeats a value that could be secret.
@@ -131,9 +182,12 @@ impl Grant {
             login_timeout: limits::LOGIN_TIMEOUT,
             idle_timeout: None,
             max_lifetime: limits::MAX_LIFETIME,
+            empty_timeout: None,
             reconnect_grace: limits::RECONNECT_GRACE,
             stop_notice: None,
+            forwarding: Forwarding::All,
             run: None,
+            caller: None,
         }
     }
 
@@ -169,14 +223,23 @@ impl Grant {
         if self.max_lifetime != limits::MAX_LIFETIME {
             env.push((MAX_LIFETIME, self.max_lifetime.as_millis().to_string()));
         }
+        if let Some(empty) = self.empty_timeout {
+            env.push((EMPTY_TIMEOUT, empty.as_millis().to_string()));
+        }
         if self.reconnect_grace != limits::RECONNECT_GRACE {
             env.push((RECONNECT_GRACE, self.reconnect_grace.as_millis().to_string()));
         }
         if let Some(notice) = self.stop_notice {
             env.push((STOP_NOTICE, notice.as_millis().to_string()));
         }
+        if let Some((_, word)) = Forwarding::WORDS.iter().find(|(forwarding, _)| *forwarding == self.forwarding) {
+            env.push((FORWARDING, (*word).to_owned()));
+        }
         if let Some(run) = &self.run {
             env.push((RUN, run.clone()));
+        }
+        if let Some(caller) = &self.caller {
+            env.push((CALLER, caller.clone()));
         }
         Ok(env)
     }
@@ -218,12 +281,24 @@ impl Grant {
         grant.login_timeout = milliseconds(LOGIN_TIMEOUT)?.unwrap_or(grant.login_timeout);
         grant.idle_timeout = milliseconds(IDLE_TIMEOUT)?;
         grant.max_lifetime = milliseconds(MAX_LIFETIME)?.unwrap_or(grant.max_lifetime);
+        grant.empty_timeout = milliseconds(EMPTY_TIMEOUT)?;
         if let Some(text) = lookup(RECONNECT_GRACE) {
             let number = text.parse().map_err(|_| bad(RECONNECT_GRACE, "a number of milliseconds"))?;
             grant.reconnect_grace = Duration::from_millis(number);
         }
         grant.stop_notice = milliseconds(STOP_NOTICE)?;
+        if let Some(text) = lookup(FORWARDING) {
+            let known = Forwarding::WORDS.iter().find(|(_, word)| *word == text);
+            grant.forwarding = known.ok_or(bad(FORWARDING, "`none`, `local` or `remote`"))?.0;
+        }
         grant.run = lookup(RUN);
+        if let Some(caller) = lookup(CALLER) {
+            let length = caller.chars().count();
+            if !(1..=limits::CALLER_MAX_CHARS).contains(&length) || caller.chars().any(char::is_control) {
+                return Err(bad(CALLER, "1 to 2048 characters without control characters"));
+            }
+            grant.caller = Some(caller);
+        }
         Ok(grant)
     }
 }
@@ -251,15 +326,32 @@ mod tests {
             login_timeout: Duration::from_millis(1500),
             idle_timeout: Some(Duration::from_secs(60)),
             max_lifetime: Duration::from_secs(90),
+            empty_timeout: Some(Duration::from_secs(40)),
             reconnect_grace: Duration::ZERO,
             stop_notice: Some(Duration::from_secs(120)),
+            forwarding: Forwarding::Local,
             run: Some("r-1".to_owned()),
+            caller: Some("arn:aws:iam::000000000000:user/o'neil".to_owned()),
             ..Grant::new(key())
         };
         let env = grant.to_env().expect("an ed25519 key");
         assert_eq!(env.len(), VARIABLES.len());
         let back = Grant::from_env(|name| env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()));
         assert_eq!(format!("{:?}", back.expect("own encoding")), format!("{grant:?}"));
+    }
+
+    #[test]
+    fn each_word_of_forwarding_allows_what_it_says() {
+        for (forwarding, _) in Forwarding::WORDS {
+            let env = Grant { forwarding, ..Grant::new(key()) }.to_env().expect("an ed25519 key");
+            let back = Grant::from_env(|name| env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()));
+            assert_eq!(back.expect("own encoding").forwarding, forwarding);
+        }
+        let allowed = |of: Forwarding| (of.allows_local(), of.allows_remote(), of.allows_agent());
+        assert_eq!(allowed(Grant::new(key()).forwarding), (true, true, true));
+        assert_eq!(allowed(Forwarding::Local), (true, false, false));
+        assert_eq!(allowed(Forwarding::Remote), (false, true, false));
+        assert_eq!(allowed(Forwarding::None), (false, false, false));
     }
 
     #[test]
@@ -286,8 +378,13 @@ mod tests {
             (LOGIN_TIMEOUT, "0"),
             (IDLE_TIMEOUT, "-1"),
             (MAX_LIFETIME, "1h"),
+            (EMPTY_TIMEOUT, "0"),
             (RECONNECT_GRACE, "-1"),
             (STOP_NOTICE, "2m"),
+            (CALLER, ""),
+            (CALLER, "arn:\n{}"),
+            (CALLER, &"x".repeat(limits::CALLER_MAX_CHARS + 1)),
+            (FORWARDING, "all"),
         ] {
             match read(&[(AUTHORIZED_PUBLIC_KEY, &key), (name, value)]) {
                 Err(GrantError::BadValue { name: told, .. }) => assert_eq!(told, name),

@@ -13,6 +13,6 @@ pub mod host_seed;
 pub mod limits;
 pub mod resume;
 
-pub use grant::{Connections, Grant, GrantError, KeyExchange};
+pub use grant::{Connections, Forwarding, Grant, GrantError, KeyExchange};
 pub use host_seed::HostSeed;
 pub use resume::{ResumeId, ResumeRequest};

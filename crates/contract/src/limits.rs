@@ -11,6 +11,9 @@ pub const OVERRIDES_BUDGET_BYTES: usize = 7 * 1024;
 /// Longest `startedBy` that every release of the API has taken.
 pub const STARTED_BY_MAX_CHARS: usize = 36;
 
+/// Longest ARN that STS names a caller by, in characters (STS API reference, GetCallerIdentity).
+pub const CALLER_MAX_CHARS: usize = 2048;
+
 /// The port the init listens on when the grant names none: SSH's own.
 pub const DEFAULT_PORT: u16 = 22;
 

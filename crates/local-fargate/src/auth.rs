@@ -14,7 +14,7 @@ const SIGNATURE_DIGITS: usize = 64;
 pub(crate) fn check(authorization: Option<&str>, service: &str, region: &str) -> Result<(), ApiError> {
     let header = authorization.ok_or_else(|| {
         // JSON services end their codes in `Exception`, Query services do not.
-        let code = if ["ecs", "logs"].contains(&service) {
+        let code = if ["ecs", "logs", "ssm", "ssmmessages", "kms"].contains(&service) {
             "MissingAuthenticationTokenException"
         } else {
             "MissingAuthenticationToken"

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use crate::fault::Fault;
 use crate::launcher::DockerError;
 use crate::secrets::Secrets;
+use crate::ssm::{Agents, Instance};
 
 /// How to start.
 #[derive(Clone)]
@@ -15,6 +16,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What stands for container images.
     pub images: Vec<ProcessImage>,
+    /// Images without a program, by name. A task that has no other is RUNNING as soon as it is launched, without a process, and
+    /// STOPPED as soon as somebody stops it; its address is only a number. Thousands of them cost nothing.
+    pub idle_images: Vec<String>,
     /// RegisterTaskDefinition requests as JSON, registered before the first call.
     pub task_definitions: Vec<String>,
     /// CreateService requests as JSON, made before the first call.
@@ -29,6 +33,14 @@ pub struct Config {
     pub seed: u64,
     /// Faults from the first call on.
     pub faults: Vec<Fault>,
+    /// What the agents behind sessions are like.
+    pub agents: Agents,
+    /// Instances that sessions can be started on.
+    pub instances: Vec<Instance>,
+    /// Keys that KMS has: key ids, aliases or ARNs.
+    pub keys: Vec<String>,
+    /// The key that shells and commands of sessions are encrypted under, one of [`Config::keys`].
+    pub session_key: Option<String>,
     /// The region it plays.
     pub region: String,
 }
@@ -48,6 +60,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             images: Vec::new(),
+            idle_images: Vec::new(),
             task_definitions: Vec::new(),
             services: Vec::new(),
             launcher: Launcher::Process,
@@ -55,6 +68,10 @@ impl Default for Config {
             latency: Latency::Instant,
             seed: rand::random(),
             faults: Vec::new(),
+            agents: Agents::default(),
+            instances: Vec::new(),
+            keys: Vec::new(),
+            session_key: None,
             region: "us-east-1".to_owned(),
         }
     }

@@ -41,6 +41,21 @@ impl Draw {
         octets.iter().fold("0a".to_owned(), |text, octet| format!("{text}:{octet:02x}"))
     }
 
+    /// Seed of streams that depend on this one.
+    pub(crate) fn seed(&mut self) -> u64 {
+        self.0.random()
+    }
+
+    /// Whether something happens that does so many times in a thousand.
+    pub(crate) fn happens(&mut self, per_mille: u32) -> bool {
+        self.0.random_range(0..1000) < per_mille
+    }
+
+    /// Bytes that a token is made of.
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        self.0.random()
+    }
+
     /// A duration between two numbers of seconds.
     pub(crate) fn seconds(&mut self, from: f64, to: f64) -> Duration {
         Duration::from_secs_f64(self.0.random_range(from..=to))

@@ -2,8 +2,11 @@
 
 mod clusters;
 mod describe_tasks;
+mod execute_command;
 mod fargate;
 mod list_tasks;
+mod managed_agents;
+mod page;
 mod placement;
 mod run_task;
 mod services;
@@ -26,6 +29,7 @@ pub(crate) fn call(shared: &Arc<Shared>, action: &str, request: &Value) -> Resul
     match action {
         "RunTask" => run_task::call(shared, request),
         "DescribeTasks" => describe_tasks::call(shared, request),
+        "ExecuteCommand" => execute_command::call(shared, request),
         "StopTask" => stop_task::call(shared, request),
         "ListTasks" => list_tasks::call(shared, request),
         "RegisterTaskDefinition" => task_definitions::register(shared, request),
@@ -41,44 +45,5 @@ pub(crate) fn call(shared: &Arc<Shared>, action: &str, request: &Value) -> Resul
         "ListClusters" => clusters::list(shared, request),
         "CreateCluster" => clusters::create(shared, request),
         _ => Err(ApiError::new("UnknownOperationException", "")),
-    }
-}
-
-/// One page of a list: `maxResults` from 1 to 100 (without it, `default`), `nextToken` is where the next page begins.
-fn page(all: &[String], size: Option<i64>, token: Option<&str>, default: i64, member: &str) -> Result<Value, ApiError> {
-    let size = size.unwrap_or(default);
-    if !(1..=100).contains(&size) {
-        return Err(ApiError::invalid("maxResults must be between 1 and 100"));
-    }
-    let bad_token = || ApiError::invalid("Invalid token");
-    let begin = match token {
-        None => 0,
-        Some(token) => token.parse::<usize>().ok().filter(|begin| *begin <= all.len()).ok_or_else(bad_token)?,
-    };
-    let end = all.len().min(begin + usize::try_from(size).unwrap_or(100));
-    let mut page = serde_json::json!({member: all.get(begin..end).unwrap_or_default()});
-    if end < all.len() {
-        page["nextToken"] = end.to_string().into();
-    }
-    Ok(page)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_follow_each_other_and_have_bounds() {
-        let all: Vec<_> = ["a", "b", "c"].map(str::to_owned).into();
-        let first = page(&all, Some(2), None, 100, "arns").expect("a page");
-        assert_eq!(first, serde_json::json!({"arns": ["a", "b"], "nextToken": "2"}));
-        let second = page(&all, Some(2), Some("2"), 100, "arns").expect("a page");
-        assert_eq!(second, serde_json::json!({"arns": ["c"]}));
-        for (size, token) in [(Some(0), None), (Some(101), None), (None, Some("x")), (None, Some("4"))] {
-            assert_eq!(
-                page(&all, size, token, 100, "arns").map_err(|error| error.code),
-                Err("InvalidParameterException")
-            );
-        }
     }
 }

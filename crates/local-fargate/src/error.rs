@@ -38,6 +38,8 @@ impl ApiError {
             "ecs" => "ServerException",
             "ec2" => "InternalError",
             "logs" => "ServiceUnavailableException",
+            "ssm" => "InternalServerError",
+            "kms" => "KMSInternalException",
             _ => "InternalFailure",
         };
         Self { status: 500, ..Self::new(code, "Service Unavailable. Please try again later.") }

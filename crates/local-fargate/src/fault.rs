@@ -14,6 +14,8 @@ pub enum Fault {
         /// How many calls.
         count: u32,
     },
+    /// ECS throttles as it does on AWS: calls beyond what an account may make, by its token buckets. Without this it never does.
+    RateLimits,
     /// The next calls of this action fail with a server error and change nothing.
     ServerError {
         /// Such as `StopTask`.
@@ -81,6 +83,10 @@ pub enum Fault {
         /// Time from RUNNING, or from this fault if it comes later, until the notice.
         after: Duration,
     },
+    /// The agents of containers and instances are not connected: sessions are refused.
+    AgentNotConnected,
+    /// Sessions that are started have a network like this.
+    Impaired(crate::ssm::Impairment),
     /// Another fault, so many times: calls for faults of calls, tasks for faults of tasks.
     Times {
         /// How many times.

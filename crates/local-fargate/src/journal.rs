@@ -10,7 +10,7 @@ const CALLS_MAX: usize = 10_000;
 /// One call received.
 #[derive(Clone)]
 pub struct Call {
-    /// `ecs`, `ec2` or `sts`.
+    /// `ecs`, `ec2`, `sts`, `logs`, `ssm`, `kms` or, for data channels, `ssmmessages`.
     pub service: &'static str,
     /// Such as `RunTask`.
     pub action: String,

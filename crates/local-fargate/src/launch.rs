@@ -1,7 +1,7 @@
 //! Making tasks: what AWS chooses is drawn, the task is entered into the tables, and its driver starts.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use crate::lifecycle::{Attachment, State};
 use crate::network::{SecurityGroup, Subnet};
 use crate::state::{Shared, World};
 use crate::task::{Container, Interface, Launch, Task};
-use crate::{clock, driver};
+use crate::{clock, driver, idle};
 
 /// Where a task's network interface is made.
 #[derive(Clone, Debug)]
@@ -33,14 +33,26 @@ pub(crate) fn enter(shared: &Shared, world: &mut World, launch: Launch, place: &
 
 /// Lets a task live. Not under the lock.
 pub(crate) fn drive(shared: &Arc<Shared>, arn: String) {
-    shared.drivers.spawn(driver::drive(Arc::clone(shared), arn));
+    let is_idle = {
+        let world = shared.lock();
+        // The newest stand last.
+        world.tasks.iter().rfind(|task| task.arn == arn).is_some_and(|task| idle::is_idle(shared, &task.launch))
+    };
+    if is_idle {
+        idle::settle(shared, &arn);
+        shared.drivers.spawn(idle::rest(Arc::clone(shared), arn));
+    } else {
+        shared.drivers.spawn(driver::drive(Arc::clone(shared), arn));
+    }
 }
 
 fn make(shared: &Shared, world: &mut World, launch: Launch, place: &Place) -> Task {
     let mut draw = world.draw_task(shared.config.seed);
     let id = draw.hex(32);
     let phases = Phases::draw(shared.config.latency, &mut draw);
-    let interface = interface(world, &mut draw, place);
+    // What has no process does not listen.
+    let listened_on = if idle::is_idle(shared, &launch) { Vec::new() } else { draw::listened_on() };
+    let interface = interface(world, &mut draw, place, &listened_on);
     let containers = launch.containers().iter().map(|definition| {
         let arn = shared.arn(&format!("container/{}/{id}/{}", launch.cluster, draw.uuid()));
         // Fargate's form: the task's id and ten digits.
@@ -65,8 +77,7 @@ fn make(shared: &Shared, world: &mut World, launch: Launch, place: &Place) -> Ta
     }
 }
 
-fn interface(world: &World, draw: &mut Draw, place: &Place) -> Interface {
-    let listened_on = draw::listened_on();
+fn interface(world: &World, draw: &mut Draw, place: &Place, listened_on: &[Ipv4Addr]) -> Interface {
     let is_taken = |address| {
         let has = |task: &Task| task.interface.address == IpAddr::V4(address) && !task.is_stopped();
         listened_on.contains(&address) || world.tasks.iter().any(has)

@@ -5,6 +5,7 @@ mod environment;
 mod log;
 mod process;
 mod scratch;
+mod second;
 mod spawner;
 mod start;
 mod stragglers;
@@ -12,8 +13,11 @@ mod watchdog;
 
 pub use docker::DockerError;
 pub(crate) use log::Log;
+pub(crate) use process::Beside;
 pub(crate) use scratch::scratch;
+pub(crate) use second::{Hold, Output, Place, Program, Second};
 pub(crate) use start::{Environment, Exit, Failure, Start};
+pub(crate) use stragglers::MARK;
 pub(crate) use watchdog::Watchdog;
 
 use std::net::IpAddr;
@@ -126,6 +130,14 @@ impl Running {
         match self {
             Self::Process(process) => Some(process.id()),
             Self::Docker(container) => container.pid(),
+        }
+    }
+
+    /// Where further programs of the container run.
+    pub(crate) fn place(&self) -> Place {
+        match self {
+            Self::Process(process) => Place::Process(process.beside()),
+            Self::Docker(container) => Place::Docker(container.inside()),
         }
     }
 

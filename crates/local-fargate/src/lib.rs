@@ -1,9 +1,11 @@
-//! A local stand-in for the slice of ECS, EC2, STS and CloudWatch Logs that `fargate-login` calls: strict like AWS, with real processes as
-//! tasks. It listens on loopback only and knows one account, 000000000000.
+//! A local stand-in for the slice of ECS, EC2, STS, CloudWatch Logs, Systems Manager and KMS that `fargate-login` calls: strict like AWS,
+//! with real processes as tasks. It listens on loopback only and knows one account, 000000000000.
 //!
-//! `server` takes requests, which `auth` and the [`Fault`]s may refuse, and `protocol` reads and writes them; `ecs`, `ec2` and
-//! `sts` hold one operation to a file; `driver` lets a task live as its processes do, `lifecycle` says in a table what that
-//! means, and `launcher` has the processes; `metadata` is what a task can ask about itself; the journal remembers every call.
+//! `server` takes requests, which `auth` and the [`Fault`]s may refuse, and `protocol` reads and writes them; `ecs`, `ec2`, `ssm`, `kms`
+//! and `sts` hold one operation to a file; behind `ssm` are a gateway for data channels and the agents that answer on them, which run
+//! shells, commands and port sessions, over a network with whatever [`Impairment`]; `driver` lets a task live as its processes do,
+//! `lifecycle` says in a table what that means, `launcher` has the processes, and `idle` the tasks without any; `metadata` is what a
+//! task can ask about itself; the journal remembers every call.
 
 mod auth;
 mod clock;
@@ -15,7 +17,9 @@ mod ec2;
 mod ecs;
 mod error;
 mod fault;
+mod idle;
 mod journal;
+mod kms;
 mod latency;
 mod launch;
 mod launcher;
@@ -24,9 +28,11 @@ mod logs;
 mod metadata;
 mod network;
 mod protocol;
+mod rate;
 mod secrets;
 mod server;
 mod service;
+mod ssm;
 mod state;
 mod sts;
 mod sys;
@@ -44,6 +50,7 @@ pub use fault::Fault;
 pub use journal::Call;
 pub use launcher::DockerError;
 pub use secrets::Secrets;
+pub use ssm::{Agents, Impairment, Instance, SessionSummary};
 pub use task::TaskSummary;
 
 use launcher::Watchdog;
@@ -117,6 +124,17 @@ impl LocalFargate {
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskSummary> {
         self.shared.lock().tasks.iter().map(task::Task::summary).collect()
+    }
+
+    /// Every session of Systems Manager's, those that are over too.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionSummary> {
+        self.shared.sessions.summaries()
+    }
+
+    /// Cuts the connection of every session, as a network does that goes away: without a word.
+    pub fn cut_sessions(&self) {
+        self.shared.sessions.open().iter().for_each(|session| session.cut());
     }
 
     /// Every inbound rule of every security group. They are kept, not enforced.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::state::Shared;
 
-pub(crate) use store::{Store, Writer};
+pub(crate) use store::{Delay, Store, Writer};
 
 /// Answers a call.
 pub(crate) fn call(shared: &Shared, action: &str, request: &Value) -> Result<Value, ApiError> {

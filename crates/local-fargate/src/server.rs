@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::serve::ListenerExt as _;
+use axum::{Extension, Router};
+use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -17,11 +19,17 @@ use crate::journal::Call;
 use crate::protocol::aws_json;
 use crate::protocol::query::{self, Form};
 use crate::state::Shared;
-use crate::{auth, ec2, ecs, logs, metadata, sts};
+use crate::{auth, ec2, ecs, kms, logs, metadata, ssm, sts};
 
 /// Serves until `closing` is cancelled.
 pub(crate) async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>, closing: CancellationToken) {
     let router = Router::new().fallback(answer).with_state(shared);
+    // A keystroke's frame is sent when it is written.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "small frames may be held back");
+        }
+    });
     // Ends at the cancellation only: an accept that fails is tried again by axum. Open connections of clients that keep
     // them alive are dropped with it.
     tokio::select! {
@@ -67,8 +75,12 @@ async fn answer(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    upgrade: Option<Extension<OnUpgrade>>,
     body: Bytes,
 ) -> Response {
+    if method == Method::GET && uri.path().starts_with(ssm::gateway::PATH) {
+        return ssm::gateway::open(&shared, &uri, &headers, upgrade.map(|upgrade| upgrade.0)).await;
+    }
     if method == Method::GET {
         return metadata::answer(&shared, uri.path());
     }
@@ -94,7 +106,13 @@ async fn answer(
     let service = match form.text("Version") {
         Some(query::EC2_VERSION) => "ec2",
         Some(query::STS_VERSION) => "sts",
-        _ => return (StatusCode::BAD_REQUEST, "not a request to ECS, EC2, STS or CloudWatch Logs\n").into_response(),
+        _ => {
+            return (
+                StatusCode::BAD_REQUEST,
+                "not a request to ECS, EC2, STS, CloudWatch Logs, Systems Manager or KMS\n",
+            )
+                .into_response();
+        }
     };
     let request =
         Request { service, action: &action, journal: form.clone().into_value(), members: Members::Form(form) };
@@ -123,8 +141,12 @@ async fn call(shared: &Arc<Shared>, request: Request<'_>, authorization: Option<
 fn dispatch(shared: &Arc<Shared>, service: &str, action: &str, members: &Members) -> Result<Value, ApiError> {
     shared.lock().expire(tokio::time::Instant::now());
     match members {
-        Members::Json(members) if service == "logs" => logs::call(shared, action, members),
-        Members::Json(members) => ecs::call(shared, action, members),
+        Members::Json(members) => match service {
+            "logs" => logs::call(shared, action, members),
+            "ssm" => ssm::call(shared, action, members),
+            "kms" => kms::call(shared, action, members),
+            _ => ecs::call(shared, action, members),
+        },
         Members::Form(form) if service == "ec2" => ec2::call(shared, action, form),
         Members::Form(_) => sts::call(action),
     }
@@ -139,6 +161,9 @@ fn delay(shared: &Shared, action: &str) -> Duration {
 }
 
 fn fault(shared: &Shared, service: &str, action: &str) -> Result<(), ApiError> {
+    if service == "ecs" && is_over_the_limit(shared, action) {
+        return Err(ApiError::throttled(service));
+    }
     let refusal = |fault: &Fault| match fault {
         Fault::AccessDenied { action: denied } if *denied == format!("{service}:{action}") => {
             Some(ApiError::denied(service, action))
@@ -148,6 +173,12 @@ fn fault(shared: &Shared, service: &str, action: &str) -> Result<(), ApiError> {
         _ => None,
     };
     shared.lock().faults.take(refusal).map_or(Ok(()), Err)
+}
+
+fn is_over_the_limit(shared: &Shared, action: &str) -> bool {
+    let mut world = shared.lock();
+    let is_counted = world.faults.take(|fault| matches!(fault, Fault::RateLimits).then_some(())).is_some();
+    is_counted && !world.buckets.take(action, tokio::time::Instant::now())
 }
 
 fn is_lost(shared: &Shared, action: &str) -> bool {

@@ -118,6 +118,7 @@ pub(crate) async fn drive(shared: Arc<Shared>, arn: String) {
             let task = launch::enter(&shared, &mut shared.lock(), launch.clone(), &place);
             launch::drive(&shared, task);
         }
+        shared.wake();
     }
 }
 

@@ -19,10 +19,13 @@ use crate::draw::Draw;
 use crate::ec2::Rule;
 use crate::fault::Faults;
 use crate::journal::Journal;
+use crate::kms::MasterKey;
 use crate::launcher::Launcher;
 use crate::lifecycle::Event;
 use crate::logs;
+use crate::rate::Buckets;
 use crate::service::Service;
+use crate::ssm::Sessions;
 use crate::task::Task;
 
 /// STOPPED tasks are described for at least this long (ECS API reference, DescribeTasks).
@@ -41,6 +44,9 @@ pub(crate) struct Shared {
     /// Runs the containers.
     pub(crate) launcher: Launcher,
     pub(crate) logs: logs::Store,
+    pub(crate) sessions: Sessions,
+    /// What KMS seals data keys with.
+    pub(crate) master_key: MasterKey,
     /// Where the containers' home directories are made.
     pub(crate) scratch: PathBuf,
     /// In every container's environment and in no other process's.
@@ -63,6 +69,8 @@ pub(crate) struct World {
     pub(crate) tokens: HashMap<(String, String), Replay>,
     pub(crate) journal: Journal,
     pub(crate) faults: Faults,
+    /// Counts calls while [`crate::Fault::RateLimits`] holds.
+    pub(crate) buckets: Buckets,
     /// Tasks ever made.
     pub(crate) launched: u64,
     /// Inbound rules of security groups, in the order in which they came.
@@ -98,6 +106,7 @@ impl Shared {
             tokens: HashMap::new(),
             journal: Journal::default(),
             faults: Faults::new(config.faults.clone()),
+            buckets: Buckets::default(),
             launched: 0,
             rules: Vec::new(),
             authorized: 0,
@@ -108,6 +117,8 @@ impl Shared {
             endpoint: OnceLock::new(),
             launcher,
             logs: logs::Store::default(),
+            sessions: Sessions::default(),
+            master_key: MasterKey::new(),
             scratch,
             // Not from the seed: two stand-ins of one seed must tell their processes apart.
             mark: uuid::Uuid::new_v4().to_string(),

@@ -11,11 +11,15 @@ use nix::unistd::{getppid, setsid};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Makes the child lead a session of its own, die with the thread that forks it, and start with no signal blocked.
-pub(crate) fn contain(command: &mut std::process::Command) {
+/// Makes the child lead a session of its own, with its standard input for a terminal if it has one, die with the thread that forks
+/// it, and start with no signal blocked.
+pub(crate) fn contain(command: &mut std::process::Command, has_terminal: bool) {
     let parent = nix::unistd::getpid();
     let prepare = move || {
         setsid()?;
+        if has_terminal {
+            rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
+        }
         set_pdeathsig(Signal::SIGKILL)?;
         // The parent may have died before the line above took effect.
         if getppid() != parent {
@@ -25,7 +29,7 @@ pub(crate) fn contain(command: &mut std::process::Command) {
         Ok(())
     };
     // SAFETY: between fork and exec only async-signal-safe functions may run and nothing may be allocated: the closure makes
-    // five system calls through thin wrappers, and builds its errors from numbers.
+    // at most six system calls through thin wrappers, and builds its errors from numbers.
     unsafe {
         command.pre_exec(prepare);
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::definition::{ContainerDefinition, ContainerOverride, Definition, TaskOverride};
 use crate::latency::Phases;
-use crate::launcher::{Exit, Log};
+use crate::launcher::{Exit, Log, Place};
 use crate::lifecycle::{self, Attachment, Event, State};
 use crate::network::{SecurityGroup, Subnet};
 
@@ -109,6 +109,10 @@ pub(crate) struct Container {
     pub(crate) health: Health,
     pub(crate) pid: Option<u32>,
     pub(crate) log: Log,
+    /// Where further programs of it run, while it does.
+    pub(crate) place: Option<Place>,
+    /// When it came to run, on the clock of waits and on that of timestamps.
+    pub(crate) running_since: Option<(Instant, f64)>,
 }
 
 /// `healthStatus`; a container without a health check stays UNKNOWN.
@@ -145,6 +149,8 @@ impl Container {
             health: Health::Unknown,
             pid: None,
             log: Log::default(),
+            place: None,
+            running_since: None,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::pump::Pump;
 use crate::receiver::ChannelReceiver;
+use crate::restraint::Restraint;
 use crate::sender::ChannelSender;
 
 /// Why a channel cannot go on.
@@ -69,6 +70,8 @@ pub(crate) struct Flow {
     pub(crate) inbox: Inbox,
     /// What we may send; absent towards a foreign peer.
     pub(crate) credit: Option<SendCredit>,
+    /// How the window of a foreign peer is used; absent towards one with credit.
+    pub(crate) restraint: Option<Restraint>,
     /// Cancelled when nothing can be sent any more.
     pub(crate) ended: CancellationToken,
     /// The peer's window may have grown.
@@ -95,6 +98,7 @@ impl Flow {
             inbox: Inbox::new(link.clone(), agreement.map(|agreed| Ledger::new(agreed.ours, most))),
             credit: agreement.map(|agreed| SendCredit::new(agreed.theirs)),
             link,
+            restraint: agreement.is_none().then(Restraint::default),
             ended: CancellationToken::new(),
             window: Notify::new(),
             wake: Notify::new(),

@@ -16,11 +16,14 @@ pub fn software_id(software: &str) -> String {
     format!("SSH-2.0-{software} {ANNOUNCEMENT}{INITIAL_CREDIT}")
 }
 
+/// How OpenSSH's identification strings begin.
+pub const OPENSSH: &str = "SSH-2.0-OpenSSH_";
+
 /// Whether a server with this identification string is known to lack every post-quantum key exchange that we have: OpenSSH before
 /// 9.9, which brought mlkem768x25519-sha256 (its release notes).
 #[must_use]
 pub fn lacks_post_quantum(identification: &str) -> bool {
-    let version = identification.strip_prefix("SSH-2.0-OpenSSH_").and_then(|rest| rest.split_once('.'));
+    let version = identification.strip_prefix(OPENSSH).and_then(|rest| rest.split_once('.'));
     let Some((major, rest)) = version else { return false };
     let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
     match (major.parse::<u32>(), minor.parse::<u32>()) {

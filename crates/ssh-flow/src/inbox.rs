@@ -18,8 +18,12 @@ use crate::settings::{WAITING_REQUESTS, WAITING_REQUESTS_BYTES};
 #[derive(Debug)]
 pub(crate) struct Inbox {
     link: Link,
+    /// Whether the peer is one without credit.
+    is_foreign: bool,
     state: Mutex<State>,
     arrived: Notify,
+    /// The reader has taken something, or has gone.
+    taken: Notify,
 }
 
 #[derive(Debug)]
@@ -33,6 +37,8 @@ struct State {
     /// Present towards a peer with credit.
     ledger: Option<Ledger>,
     overflow: Option<Overflow>,
+    /// Nothing was taken when it was waited for, nor since.
+    stalled: bool,
     /// The pump is writing a record that is not counted yet: the file must stay.
     spilling: bool,
     reader_gone: bool,
@@ -62,6 +68,7 @@ pub(crate) enum Next {
 
 impl Inbox {
     pub(crate) fn new(link: Link, ledger: Option<Ledger>) -> Self {
+        let is_foreign = ledger.is_none();
         let state = State {
             queue: VecDeque::new(),
             memory: 0,
@@ -69,12 +76,13 @@ impl Inbox {
             requests_bytes: 0,
             ledger,
             overflow: None,
+            stalled: false,
             spilling: false,
             reader_gone: false,
             ended: false,
             failure: None,
         };
-        Self { link, state: Mutex::new(state), arrived: Notify::new() }
+        Self { link, is_foreign, state: Mutex::new(state), arrived: Notify::new(), taken: Notify::new() }
     }
 
     /// Puts data in; `code` is that of extended data. Towards a foreign peer it may have to write to the overflow file first.
@@ -82,10 +90,19 @@ impl Inbox {
     /// # Errors
     /// [`FlowError`] when the peer exceeds its credit or the overflow limit, or the file fails: the channel must end.
     pub(crate) async fn put_data(&self, code: Option<u32>, data: Bytes) -> Result<(), FlowError> {
-        if self.put_in_memory(code, &data)? {
-            return Ok(());
+        let patience = self.link.patience();
+        if self.is_foreign {
+            patience.earn(data.len());
         }
-        self.spill(code, data).await
+        // Refused, it is a foreign peer's, and nothing has been counted.
+        while !self.put_in_memory(code, &data)? {
+            let taken = self.is_being_read() && patience.wait(&self.taken).await;
+            if !taken {
+                self.lock().stalled = true;
+                return self.spill(code, data).await;
+            }
+        }
+        Ok(())
     }
 
     /// Puts a message in that is not data.
@@ -152,6 +169,8 @@ impl Inbox {
             }
         }
         self.link.note_unspilled(bytes);
+        state.stalled = false;
+        self.taken.notify_one();
         if let Some(overflow) = &mut state.overflow {
             overflow.advance_read(bytes);
             if overflow.is_drained() && !state.spilling {
@@ -179,10 +198,18 @@ impl Inbox {
         let mut state = self.lock();
         state.reader_gone = true;
         self.discard(&mut state);
+        self.taken.notify_one();
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {
         self.lock().reader_gone
+    }
+
+    /// Whether a reader who is only out of step would make room: one who has taken everything waits for the others' room, and one who
+    /// stands still is not waited for again.
+    fn is_being_read(&self) -> bool {
+        let state = self.lock();
+        !state.stalled && !state.queue.is_empty()
     }
 
     /// Answers whether the data is settled; if not, it belongs in the overflow file.
@@ -199,7 +226,7 @@ impl Inbox {
             return Ok(true);
         }
         let tuning = self.link.tuning();
-        if state.ledger.is_none()
+        if self.is_foreign
             && (state.memory + cost > tuning.memory || self.link.usage().queued + cost > tuning.memory_budget)
         {
             return Ok(false);
@@ -236,6 +263,7 @@ impl Inbox {
         state.spilling = false;
         let used = written.map_err(FlowError::OverflowFile)?.ok_or(FlowError::Overflow { limit })?;
         if state.reader_gone {
+            release(Some(used));
             return Ok(());
         }
         state.overflow.get_or_insert(used).advance_written(len);
@@ -258,6 +286,8 @@ impl Inbox {
         let cost = cost(data.len());
         state.memory = state.memory.saturating_sub(cost);
         self.link.note_unqueued(cost);
+        state.stalled = false;
+        self.taken.notify_one();
         state.ledger.as_mut().is_some_and(|ledger| ledger.take(cost))
     }
 

@@ -10,6 +10,7 @@
 //! A russh handler beside this crate leaves `data` and `extended_data` alone: everything comes through [`ChannelReceiver`].
 
 mod algorithms;
+mod allocator;
 mod channel;
 mod credit;
 mod finishing;
@@ -19,21 +20,26 @@ mod identification;
 mod inbox;
 mod link;
 mod overflow;
+mod patience;
 mod pump;
 mod receiver;
 mod replay;
+mod restraint;
 mod sender;
 pub mod settings;
 mod stream;
+mod taken;
 
 pub use algorithms::{post_quantum, preferred};
+pub use allocator::keep_freed_memory;
 pub use channel::{FlowError, split};
-pub use identification::{lacks_post_quantum, software_id};
+pub use identification::{OPENSSH, lacks_post_quantum, software_id};
 pub use link::{Link, Usage};
 pub use receiver::ChannelReceiver;
 pub use replay::{OutOfReach, Replay};
 pub use sender::ChannelSender;
 pub use settings::{
-    CHANNEL_BUFFER_SIZE, CREDIT, CREDIT_BUDGET, INITIAL_CREDIT, MAXIMUM_PACKET_SIZE, Tuning, WINDOW_SIZE,
+    CHANNEL_BUFFER_SIZE, CREDIT, CREDIT_BUDGET, INITIAL_CREDIT, MAXIMUM_PACKET_SIZE, Tuning, WINDOW_SIZE, is_own,
+    limits, window_size,
 };
 pub use stream::LinkStream;

@@ -9,7 +9,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::credit::Budget;
 use crate::identification::announced_credit;
-use crate::settings::Tuning;
+use crate::patience::Patience;
+use crate::settings::{PATIENCE_PER_KIB, SMALL_PACKET, Tuning};
 use crate::stream::LinkStream;
 
 /// One connection's flow state, shared by its stream and its channels. Clones are the same connection.
@@ -42,6 +43,14 @@ pub(crate) struct Agreement {
     pub(crate) theirs: u64,
 }
 
+/// The right to send one packet, as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    // Given back in this order: the next of those who send much then asks behind everybody who has waited meanwhile.
+    _turn: OwnedMutexGuard<()>,
+    _first: Option<OwnedMutexGuard<()>>,
+}
+
 #[derive(Debug)]
 struct Shared {
     tuning: Tuning,
@@ -51,11 +60,14 @@ struct Shared {
     peak_unsent: AtomicUsize,
     drained: Notify,
     turn: Arc<Mutex<()>>,
+    /// Where those wait for each other who send much, before they ask for the turn.
+    queue: Arc<Mutex<()>>,
     moved: AtomicU64,
     queued: AtomicU64,
     peak_queued: AtomicU64,
     spilled: AtomicU64,
     budget: Budget,
+    patience: Patience,
     tasks: TaskTracker,
 }
 
@@ -68,6 +80,7 @@ impl Link {
     /// Wraps a transport with limits other than the default.
     pub fn wrap_with<S: AsyncRead + AsyncWrite + Unpin>(inner: S, tuning: Tuning) -> (LinkStream<S>, Self) {
         let budget = Budget::new(tuning.credit_budget);
+        let patience = Patience::new(tuning.patience, PATIENCE_PER_KIB);
         let shared = Shared {
             tuning,
             own: OnceLock::new(),
@@ -76,11 +89,13 @@ impl Link {
             peak_unsent: AtomicUsize::new(0),
             drained: Notify::new(),
             turn: Arc::default(),
+            queue: Arc::default(),
             moved: AtomicU64::new(0),
             queued: AtomicU64::new(0),
             peak_queued: AtomicU64::new(0),
             spilled: AtomicU64::new(0),
             budget,
+            patience,
             tasks: TaskTracker::new(),
         };
         let link = Self { shared: Arc::new(shared) };
@@ -139,19 +154,25 @@ impl Link {
         &self.shared.budget
     }
 
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.shared.patience
+    }
+
     pub(crate) fn tasks(&self) -> &TaskTracker {
         &self.shared.tasks
     }
 
-    /// Waits for this sender's turn and for room among the unsent bytes. Turns are granted in the order of asking; the next
-    /// sender's begins when the guard is dropped.
-    pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
-        let guard = Arc::clone(&self.shared.turn).lock_owned().await;
+    /// Waits for the turn to send a packet of this size, and for room among the unsent bytes. Turns are granted in the order of asking,
+    /// but of all large packets only the first stands in line with the small ones: who says little waits for one stream, however many
+    /// there are. The next sender's turn begins when this one is dropped.
+    pub(crate) async fn turn(&self, len: usize) -> Turn {
+        let first = if len > SMALL_PACKET { Some(Arc::clone(&self.shared.queue).lock_owned().await) } else { None };
+        let turn = Arc::clone(&self.shared.turn).lock_owned().await;
         // Only the holder of the turn waits here, so the one stored permit of `Notify` cannot be lost to another.
         while self.shared.unsent.load(Ordering::Acquire) > self.shared.tuning.unsent {
             self.shared.drained.notified().await;
         }
-        guard
+        Turn { _turn: turn, _first: first }
     }
 
     pub(crate) fn note_own_identification(&self, line: String) {
@@ -190,5 +211,35 @@ impl Link {
 
     pub(crate) fn note_unspilled(&self, bytes: u64) {
         self.shared.spilled.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_small_packet_waits_for_one_large_one_and_nobody_is_left_out() {
+        const LARGE: usize = 10;
+        let (_stream, link) = Link::wrap(tokio::io::empty());
+        let held = link.turn(SMALL_PACKET + 1).await;
+        let (order_tx, mut order_rx) = tokio::sync::mpsc::channel(LARGE + 1);
+        // The last one to ask is the small one.
+        for name in 0..=LARGE {
+            let len = if name < LARGE { SMALL_PACKET + 1 } else { SMALL_PACKET };
+            let (link, order_tx) = (link.clone(), order_tx.clone());
+            tokio::spawn(async move {
+                let _turn = link.turn(len).await;
+                order_tx.send(name).await.expect("a reader");
+            });
+            tokio::task::yield_now().await;
+        }
+        drop((held, order_tx));
+        let mut order = Vec::new();
+        while let Some(name) = order_rx.recv().await {
+            order.push(name);
+        }
+        assert_eq!(order.len(), LARGE + 1);
+        assert!(order.iter().take(2).any(|name| *name == LARGE), "{order:?}");
     }
 }

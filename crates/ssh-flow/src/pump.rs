@@ -101,6 +101,9 @@ impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> Pump<S> {
     }
 
     async fn take(&mut self, message: ChannelMsg) -> ControlFlow<()> {
+        if let (ChannelMsg::WindowAdjusted { new_size }, Some(restraint)) = (&message, &self.flow.restraint) {
+            restraint.note_opened(*new_size);
+        }
         // russh grows the window before it tells of it, and may not tell when its queue is full; but then messages follow.
         self.flow.window.notify_one();
         if self.cut.is_some() {

@@ -10,6 +10,7 @@ use crate::channel::{Flow, FlowError};
 use crate::credit::cost;
 use crate::finishing::Finishing;
 use crate::settings::{MAXIMUM_PACKET_SIZE, MESSAGE_COST};
+use crate::taken::Taken;
 
 /// The sending half. Data waits for the peer's credit; nothing here blocks other channels.
 ///
@@ -19,11 +20,12 @@ pub struct ChannelSender<S: From<(ChannelId, ChannelMsg)>> {
     write: Arc<ChannelWriteHalf<S>>,
     flow: Arc<Flow>,
     order: Arc<Mutex<()>>,
+    taken: Taken,
 }
 
 impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> ChannelSender<S> {
     pub(crate) fn new(write: Arc<ChannelWriteHalf<S>>, flow: Arc<Flow>) -> Self {
-        Self { write, flow, order: Arc::default() }
+        Self { write, flow, order: Arc::default(), taken: Taken::default() }
     }
 
     /// Sends data, in order; returns when the bytes are queued under the peer's credit. Cancelled, it may have sent a part; it
@@ -41,6 +43,16 @@ impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> ChannelSender<S> 
     /// [`FlowError::Closed`].
     pub async fn extended_data(&self, code: u32, data: Bytes) -> Result<(), FlowError> {
         self.send(Some(code), data).await
+    }
+
+    /// Waits until the small pieces that were sent are in packets, or the channel has ended. Whoever sends what is read a little at a
+    /// time calls it before reading on: what has come meanwhile leaves in one packet.
+    pub async fn taken(&self) {
+        tokio::select! {
+            biased;
+            () = self.taken.wait() => {}
+            () = self.flow.ended.cancelled() => {}
+        }
     }
 
     /// Says that no more data follows, behind everything sent before.
@@ -115,6 +127,9 @@ impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> ChannelSender<S> 
     /// Bytes that one packet may hold now. Waits for the peer's window before asking for a turn, so that a window that is shut
     /// holds up its own channel only; between here and the sending nobody else takes from it but a few bytes of credit.
     async fn packet_room(&self) -> usize {
+        if let Some(restraint) = &self.flow.restraint {
+            restraint.wait(&self.flow.window).await;
+        }
         let mut room = self.write.writable_packet_size().await;
         while room == 0 {
             self.flow.window.notified().await;
@@ -141,8 +156,9 @@ impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> ChannelSender<S> 
         packet: Bytes,
         credit: Option<OwnedSemaphorePermit>,
     ) -> Result<OwnedMutexGuard<()>, FlowError> {
-        let turn = self.flow.link.turn().await;
-        let (write, link) = (Arc::clone(&self.write), self.flow.link.clone());
+        let turn = self.flow.link.turn(packet.len()).await;
+        let (write, flow) = (Arc::clone(&self.write), Arc::clone(&self.flow));
+        let packet = self.taken.track(packet);
         let sending = async move {
             let len = packet.len() as u64;
             let sent = match code {
@@ -151,7 +167,8 @@ impl<S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static> ChannelSender<S> 
             };
             drop(turn);
             if sent.is_ok() {
-                link.note_moved(len);
+                flow.link.note_moved(len);
+                flow.restraint.iter().for_each(|restraint| restraint.note_sent(len));
                 // Spent; what is not sent goes back when the permit is dropped.
                 credit.into_iter().for_each(OwnedSemaphorePermit::forget);
             }

@@ -7,6 +7,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -32,9 +33,12 @@ pub struct LinkStream<S> {
     /// The task that reads. It sends as well, so it is the one to wake when the transport can be written.
     reader: Option<Waker>,
     deadline: Option<Pin<Box<Sleep>>>,
-    given_up: bool,
+    /// Whether the transport's writing half is shut down.
+    shut: bool,
     own: Search,
     peer: Search,
+    /// What is left of our identification string that was sent before russh sends it.
+    greeting: BytesMut,
     /// Read by [`LinkStream::identification`], not yet by whoever reads.
     ahead: BytesMut,
 }
@@ -49,15 +53,32 @@ impl<S> LinkStream<S> {
             failure: None,
             reader: None,
             deadline: None,
-            given_up: false,
+            shut: false,
             own: Search::default(),
             peer: Search::default(),
+            greeting: BytesMut::new(),
             ahead: BytesMut::new(),
         }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> LinkStream<S> {
+    /// Sends our identification string (without its line end; the one that russh will be told) and waits for the peer's, as
+    /// [`LinkStream::identification`] does: for a server that chooses by the client's what to be. What russh sends of it afterwards is
+    /// taken as sent.
+    ///
+    /// # Errors
+    /// As [`LinkStream::identification`].
+    pub async fn greet(&mut self, own: &str) -> io::Result<Option<String>> {
+        self.greeting.extend_from_slice(own.as_bytes());
+        self.greeting.extend_from_slice(b"\r\n");
+        tokio::io::AsyncWriteExt::write_all(&mut self.inner, &self.greeting).await?;
+        if let Some(line) = self.own.observe(&self.greeting) {
+            self.link.note_own_identification(line);
+        }
+        self.identification().await
+    }
+
     /// Waits for the peer's identification string, without its line end, and leaves it to be read. A server shows it before it
     /// knows anything of us, so a client may choose by it what to offer: both strings are part of what the server signs (RFC 4253,
     /// section 8), so nobody on the way can change them unnoticed. `None` when the peer says something else first, for too long.
@@ -86,7 +107,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for LinkStream<S> {
         if !this.reader.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             this.reader = Some(cx.waker().clone());
         }
-        // Its outcome is remembered in `failure`; a read goes on as long as there is something to read.
+        // Its outcome is remembered in `failure`; a read goes on as long as there is something to read: a peer that says goodbye and
+        // closes fails our next write, and the goodbye is still to be heard.
         let _ = this.send(cx);
         if !this.ahead.is_empty() {
             let length = this.ahead.len().min(buf.remaining());
@@ -101,8 +123,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for LinkStream<S> {
                 }
                 Poll::Ready(Ok(()))
             }
+            // Both have said goodbye: how the transport goes is nobody's loss.
+            Poll::Ready(Err(_)) if this.shut => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => this.failure.map_or(Poll::Pending, |kind| Poll::Ready(Err(kind.into()))),
+            // And who keeps the transport after that is not waited for: this is its end.
+            Poll::Pending if this.shut => this.wait(cx, this.link.tuning().farewell).map(Ok),
+            Poll::Pending => match this.failure {
+                None => Poll::Pending,
+                Some(io::ErrorKind::QuotaExceeded) => Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into())),
+                // Its last words may be there and not yet announced; what cannot be written any more does not stay long.
+                Some(kind) => this.wait(cx, this.link.tuning().farewell).map(|()| Err(kind.into())),
+            },
         }
     }
 }
@@ -110,17 +141,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for LinkStream<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for LinkStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if let Some(kind) = this.failure {
-            return Poll::Ready(Err(kind.into()));
+        if this.failure == Some(io::ErrorKind::QuotaExceeded) {
+            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
         }
+        if this.failure.is_some() {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let length = buf.len();
+        let Some(buf) = this.not_sent_before(buf) else { return Poll::Ready(Err(io::ErrorKind::InvalidData.into())) };
         if let Some(line) = this.own.observe(buf) {
             this.link.note_own_identification(line);
         }
-        this.unsent.extend_from_slice(buf);
         let sent = match this.reader.clone() {
-            Some(reader) => this.send(&mut Context::from_waker(&reader)),
-            None => this.send(cx),
+            Some(reader) => this.send_or_keep(&mut Context::from_waker(&reader), buf),
+            None => this.send_or_keep(cx, buf),
         };
+        if let Poll::Ready(Err(_)) = sent {
+            // Told to whoever reads, behind what the peer has said.
+            this.reader.take().into_iter().for_each(Waker::wake);
+            return Poll::Ready(Ok(length));
+        }
         if this.unsent.len() > this.link.tuning().unsent_limit {
             this.failure = Some(io::ErrorKind::QuotaExceeded);
             this.unsent = BytesMut::new();
@@ -129,34 +169,63 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for LinkStream<S> {
             this.reader.take().into_iter().for_each(Waker::wake);
             return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
         }
-        match sent {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(buf.len())),
-        }
+        Poll::Ready(Ok(length))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.failure.map_or(Ok(()), |kind| Err(kind.into())))
+        // As with a write: whoever reads is told of what failed.
+        Poll::Ready(match self.failure {
+            Some(io::ErrorKind::QuotaExceeded) => Err(io::ErrorKind::QuotaExceeded.into()),
+            _ => Ok(()),
+        })
     }
 
+    /// Sends what is unsent, as far as the peer takes it in time, and shuts the writing half down; then reads away what the peer still
+    /// sends until it has closed too. Closed with something unread, a socket resets the connection, and a reset overtakes the goodbye
+    /// that was sent last. Nothing that fails here is of interest any more: both ends have said what they had to say, and russh would
+    /// take it for the connection's end.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.given_up && this.failure.is_none() && this.send(cx).is_pending() {
-            let limit = this.link.tuning().shutdown;
-            let deadline = this.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-            ready!(deadline.as_mut().poll(cx));
-            this.given_up = true;
+        if !this.shut {
+            if this.failure.is_none() && this.send(cx).is_pending() {
+                ready!(this.wait(cx, this.link.tuning().shutdown));
+            }
+            let _ = ready!(Pin::new(&mut this.inner).poll_shutdown(cx));
+            this.shut = true;
+            this.deadline = None;
         }
-        let shut = ready!(Pin::new(&mut this.inner).poll_shutdown(cx));
-        Poll::Ready(match (this.given_up, this.failure) {
-            (true, _) => Err(io::ErrorKind::TimedOut.into()),
-            (false, Some(kind)) => Err(kind.into()),
-            (false, None) => shut,
-        })
+        // Looked at first: what never stops coming must not keep it from being seen.
+        if this.wait(cx, this.link.tuning().farewell).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut unread = [0; PIECE];
+        loop {
+            let mut unread = ReadBuf::new(&mut unread);
+            match Pin::new(&mut this.inner).poll_read(cx, &mut unread) {
+                Poll::Ready(Ok(())) if !unread.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
     }
 }
 
 impl<S: AsyncWrite + Unpin> LinkStream<S> {
+    /// Sends these bytes behind the queue, and queues what the transport does not take: all of it goes through the queue only where
+    /// there is one.
+    fn send_or_keep(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<()>> {
+        let mut rest = buf;
+        if self.unsent.is_empty() && !buf.is_empty() {
+            // What fails here fails below as well, where it is remembered.
+            if let Poll::Ready(Ok(taken)) = Pin::new(&mut self.inner).poll_write(cx, buf) {
+                rest = &buf[taken..];
+                self.unflushed = true;
+            }
+        }
+        self.unsent.extend_from_slice(rest);
+        self.send(cx)
+    }
+
     /// Moves the queue into the transport until it is empty and flushed, the transport is full, or it has failed.
     fn send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(kind) = self.failure {
@@ -187,6 +256,19 @@ impl<S: AsyncWrite + Unpin> LinkStream<S> {
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S> LinkStream<S> {
+    /// These bytes, less what of them has been sent as our greeting; `None` when they are something else.
+    fn not_sent_before<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (again, rest) = bytes.split_at(bytes.len().min(self.greeting.len()));
+        (self.greeting.split_to(again.len()) == again).then_some(rest)
+    }
+
+    /// Waits until this long after the first call.
+    fn wait(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<()> {
+        self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit))).as_mut().poll(cx)
     }
 }
 

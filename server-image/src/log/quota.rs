@@ -1,4 +1,5 @@
-//! Lines that strangers cause are few and short: whoever knocks a million times must not fill the log, which costs by the byte.
+//! Lines that strangers cause are few and short: whoever knocks a million times must not fill the log, which costs by the byte. Nor
+//! must a client whose program tries a target without end.
 
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ const NO_NAME: &str = "(no name of an account)";
 
 /// Events that were not written, each kind by its number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize))]
 pub struct Withheld {
     /// `accept` lines.
     pub accept: u64,
@@ -29,42 +31,63 @@ pub struct Withheld {
     pub auth_refused: u64,
     /// `sshd` lines before a login.
     pub sshd: u64,
+    /// `forward_refused` lines.
+    pub forward_refused: u64,
 }
 
-/// How many lines strangers may still cause.
+/// How many such lines may still be written.
 #[derive(Debug)]
 pub(super) struct Quota {
-    left: u32,
-    /// When `left` was last added to.
-    since: Instant,
+    strangers: Allowance,
+    /// Apart, so that strangers cannot hide what a client tries.
+    refused_forwards: Allowance,
     withheld: Withheld,
 }
 
-impl Quota {
-    pub(super) const fn new(now: Instant) -> Self {
-        Self { left: BURST, since: now, withheld: Withheld { accept: 0, dropped: 0, auth_refused: 0, sshd: 0 } }
+#[derive(Debug)]
+struct Allowance {
+    left: u32,
+    /// When `left` was last added to.
+    since: Instant,
+}
+
+impl Allowance {
+    const fn new(now: Instant) -> Self {
+        Self { left: BURST, since: now }
     }
 
-    /// Whether an event may be written; if not, it is counted.
-    pub(super) fn admits(&mut self, event: &Event<'_>, now: Instant) -> bool {
-        let count = match event {
-            Event::Accept { .. } => &mut self.withheld.accept,
-            Event::Dropped { .. } => &mut self.withheld.dropped,
-            Event::AuthRefused { .. } => &mut self.withheld.auth_refused,
-            Event::Sshd { authenticated: false, .. } => &mut self.withheld.sshd,
-            _ => return true,
-        };
+    /// Whether there is a line left, which is taken.
+    fn take(&mut self, now: Instant) -> bool {
         let pauses = u32::try_from(now.duration_since(self.since).as_millis() / PAUSE.as_millis()).unwrap_or(BURST);
         if pauses > 0 {
             self.since = now;
             self.left = self.left.saturating_add(pauses).min(BURST);
         }
-        if self.left == 0 {
-            *count += 1;
-            return false;
-        }
-        self.left -= 1;
-        true
+        let some = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        some
+    }
+}
+
+impl Quota {
+    pub(super) const fn new(now: Instant) -> Self {
+        let withheld = Withheld { accept: 0, dropped: 0, auth_refused: 0, sshd: 0, forward_refused: 0 };
+        Self { strangers: Allowance::new(now), refused_forwards: Allowance::new(now), withheld }
+    }
+
+    /// Whether an event may be written; if not, it is counted.
+    pub(super) fn admits(&mut self, event: &Event<'_>, now: Instant) -> bool {
+        let (allowance, count) = match event {
+            Event::Accept { .. } => (&mut self.strangers, &mut self.withheld.accept),
+            Event::Dropped { .. } => (&mut self.strangers, &mut self.withheld.dropped),
+            Event::AuthRefused { .. } => (&mut self.strangers, &mut self.withheld.auth_refused),
+            Event::Sshd { authenticated: false, .. } => (&mut self.strangers, &mut self.withheld.sshd),
+            Event::ForwardRefused { .. } => (&mut self.refused_forwards, &mut self.withheld.forward_refused),
+            _ => return true,
+        };
+        let admitted = allowance.take(now);
+        *count += u64::from(!admitted);
+        admitted
     }
 
     /// What was counted since the last time, if anything.
@@ -96,8 +119,16 @@ mod tests {
         assert!((0..BURST).all(|_| quota.admits(&accept, began)));
         assert_eq!(quota.withheld(), None);
         assert!(!quota.admits(&accept, began) && !quota.admits(&dropped, began) && !quota.admits(&dropped, began));
-        assert!(quota.admits(&Event::Disconnect { peer }, began), "what a user does is always told");
-        assert_eq!(quota.withheld(), Some(Withheld { accept: 1, dropped: 2, ..Withheld::default() }));
+        assert!(
+            quota.admits(&Event::Disconnect { peer, duration_ms: 1, reason: "x" }, began),
+            "what a user does is always told"
+        );
+        let refused = Event::ForwardRefused { kind: "agent", target: "", peer, reason: "x" };
+        assert!((0..BURST).all(|_| quota.admits(&refused, began)) && !quota.admits(&refused, began));
+        assert_eq!(
+            quota.withheld(),
+            Some(Withheld { accept: 1, dropped: 2, forward_refused: 1, ..Withheld::default() })
+        );
         assert_eq!(quota.withheld(), None);
         assert!(quota.admits(&accept, began + PAUSE) && !quota.admits(&accept, began + PAUSE));
         let late = began + 10_000 * PAUSE;

@@ -21,6 +21,7 @@ use nix::unistd::Pid;
 use super::sshd::SFTP_SERVERS;
 use super::wire::{self, Hello, Kind, LINE_MAX, STOP, Welcome};
 use crate::environment::{Variables, client_may_set};
+use crate::log::text_of_command;
 use crate::serve::SESSION_GRACE;
 use crate::session::{KILLED, Outcome, STOPPING, name_of};
 use crate::sys::{self, SessionChild};
@@ -83,6 +84,7 @@ impl Session {
         let terminal = std::env::var_os("SSH_TTY").is_some() && io::stdin().is_terminal();
         let hello = Hello {
             kind: kind(command.as_deref()),
+            command: command.as_ref().map(|command| text_of_command(command.as_bytes()).into_owned()),
             command_bytes: command.as_ref().map_or(0, |command| command.len()),
             terminal,
         };

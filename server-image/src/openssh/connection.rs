@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fargate_contract::limits::LOGIN_GRACE;
 use nix::sys::signal::{Signal, killpg};
@@ -19,10 +19,10 @@ use super::line::{Inactivity, Line, of_strangers};
 use super::{Known, Login, Sshd, desk};
 use crate::accounts::Accounts;
 use crate::admission::Refusal;
-use crate::connection::{GAVE_WAY, GOODBYE};
+use crate::connection::{CONTAINER_ENDS, GAVE_WAY, GOODBYE};
 use crate::host_key::fingerprint;
-use crate::lifetime::Happening;
-use crate::log::{Event, name_of_account};
+use crate::lifetime::{Ending, Happening};
+use crate::log::{Event, milliseconds, name_of_account};
 use crate::serve::Server;
 use crate::startups::Place;
 
@@ -39,6 +39,7 @@ pub(crate) fn open_desk(listener: UnixListener, server: &Arc<Server>, sshd: &Ssh
 /// Serves one connection to its end. `place` is given back once it is authenticated.
 pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Server>, sshd: Arc<Sshd>, place: Place) {
     server.log.write(&Event::Accept { peer });
+    let came = Instant::now();
     let (login, awaited) = watch::channel(Login::Awaited);
     let known = Known { login: awaited, ended: Arc::default() };
     let ended = Arc::clone(&known.ended);
@@ -52,7 +53,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Serve
         reason = running.authenticate() => reason,
         () = sleep(LOGIN_GRACE) => Some("it did not authenticate in time"),
         () = place.lost() => Some(GAVE_WAY),
-        () = server.closing.cancelled() => Some("the container ends"),
+        () = server.closing.cancelled() => Some(CONTAINER_ENDS),
         () = server.admission.burnt() => Some("the key was used already"),
     };
     match dropped {
@@ -62,9 +63,13 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Serve
         }
         None => {
             drop(place);
-            running.attend().await;
-            server.log.write(&Event::Disconnect { peer });
-            let happening = if running.inactivity.ended_it() { Happening::LeftIdle } else { Happening::Disconnected };
+            let ended = running.attend().await;
+            let (happening, reason) = if running.inactivity.ended_it() {
+                (Happening::LeftIdle, Ending::Idle.reason())
+            } else {
+                (Happening::Disconnected, if ended { "sshd ended" } else { CONTAINER_ENDS })
+            };
+            server.log.write(&Event::Disconnect { peer, duration_ms: milliseconds(came.elapsed()), reason });
             // Nobody listens any more when the container ends anyway.
             let _ = server.happenings.send(happening).await;
         }
@@ -140,8 +145,9 @@ impl Running {
             self.refused(user, Some(fingerprint(key)), refusal);
             return Some(refusal.reason());
         }
-        server.log.write(&Event::AuthOk { peer: self.peer, user, fingerprint: fingerprint(key) });
-        self.login.send_replace(Login::Done { user: user.to_owned(), uid });
+        let caller = server.caller.as_deref();
+        server.log.write(&Event::AuthOk { peer: self.peer, user, fingerprint: fingerprint(key), caller });
+        self.login.send_replace(Login::Done { user: user.to_owned(), uid, peer: self.peer });
         None
     }
 
@@ -151,8 +157,8 @@ impl Running {
         self.server.log.write(&Event::AuthRefused { peer: self.peer, user, fingerprint, reason });
     }
 
-    /// Follows an authenticated connection to its end, or ends it when the container does.
-    async fn attend(&mut self) {
+    /// Follows an authenticated connection to its end, or ends it when the container does. Whether it ended by itself.
+    async fn attend(&mut self) -> bool {
         let closing = self.server.closing.clone();
         let ended = tokio::select! {
             () = self.follow() => true,
@@ -164,6 +170,7 @@ impl Running {
             let _ = timeout(TOLD, self.follow()).await;
         }
         self.kill().await;
+        ended
     }
 
     /// Follows the log to its end.

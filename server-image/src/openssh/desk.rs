@@ -1,9 +1,12 @@
 //! Where the sessions' attendants come: each gets the container's environment, and reports how its session ended before the
 //! client can learn of it.
 
+use std::borrow::Cow;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, UCred};
@@ -13,7 +16,7 @@ use tokio::sync::watch;
 use super::wire::{self, Hello, LINE_MAX, STOP, TAKEN, Welcome};
 use super::{Known, Login, Sshds};
 use crate::environment;
-use crate::log::Event;
+use crate::log::{Event, milliseconds};
 use crate::serve::{ACCEPT_PAUSE, Server};
 use crate::session::Outcome;
 
@@ -32,17 +35,20 @@ pub(super) async fn serve(listener: UnixListener, server: Arc<Server>, sshds: Ss
 
 /// One session, from its attendant's arrival to its report.
 async fn session(stream: UnixStream, caller: UCred, server: Arc<Server>, sshds: Sshds) {
-    let Some((user, mut known)) = admitted(&caller, &sshds).await else { return };
+    let Some((user, peer, mut known)) = admitted(&caller, &sshds).await else { return };
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
     let Ok(hello) = receive::<Hello>(&mut lines).await else { return };
-    let number = server.next_session();
+    let (number, began) = (server.next_session(), Instant::now());
     server.log.write(&Event::SessionStart {
         session: number,
         kind: hello.kind.word(),
+        command: hello.command.filter(|_| server.audit.commands).map(Cow::Owned),
         command_bytes: hello.command_bytes,
         terminal: hello.terminal,
         user: &user,
+        peer,
+        caller: server.caller.as_deref(),
     });
     let outcome = match welcome(&server, &mut write).await {
         Ok(()) => attend(&mut lines, &mut write, &server, &mut known.login).await,
@@ -53,19 +59,27 @@ async fn session(stream: UnixStream, caller: UCred, server: Arc<Server>, sshds: 
     }
     let code = outcome.code();
     server.session_ended(code);
-    server.log.write(&Event::SessionEnd { session: number, code, reason: outcome.to_string() });
+    server.log.write(&Event::SessionEnd {
+        session: number,
+        code,
+        reason: outcome.to_string(),
+        duration_ms: milliseconds(began.elapsed()),
+        // They pass through sshd alone.
+        received: None,
+        sent: None,
+    });
     // Its client learns of it now; one that has gone need not.
     let _ = write.write_u8(TAKEN).await;
 }
 
 /// The login that a caller belongs to, once that is complete: it has to descend from an sshd of ours and be of the user who
 /// logged in there.
-async fn admitted(caller: &UCred, sshds: &Sshds) -> Option<(String, Known)> {
+async fn admitted(caller: &UCred, sshds: &Sshds) -> Option<(String, SocketAddr, Known)> {
     // A process outside our process namespace has no id here: a container beside us that shares only the network.
     let mut known = sshds.ancestor_of(caller.pid().filter(|pid| *pid > 0)?)?;
     let state = known.login.wait_for(|login| *login != Login::Awaited).await.ok()?.clone();
     match state {
-        Login::Done { user, uid } if uid.as_raw() == caller.uid() => Some((user, known)),
+        Login::Done { user, uid, peer } if uid.as_raw() == caller.uid() => Some((user, peer, known)),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fargate_contract::{Grant, limits};
+use fargate_contract::{Forwarding, Grant, limits};
 use nix::unistd::Pid;
 use russh::keys::PrivateKey;
 use tokio::net::UnixListener;
@@ -22,7 +22,7 @@ use super::{Known, Login, Sshds, agent};
 use crate::engine::EngineError;
 use crate::environment::{Variables, quote::shell_word};
 use crate::log::{Event, Log};
-use crate::serve::{KEEPALIVE_INTERVAL, KEEPALIVE_MAX};
+use crate::settings::{KEEPALIVE_INTERVAL, KEEPALIVE_MAX};
 use crate::spawner::Spawner;
 use crate::{init, roles, sys};
 
@@ -103,6 +103,7 @@ impl Sshd {
         let sshds = Sshds::default();
         let agent = tokio::spawn(agent::serve(host_key_agent, host_key, sshds.clone()));
         let arguments = fixed_arguments(&directory, &force_command(&own, self_args, &directory.path(DESK)));
+        let arguments = arguments.into_iter().chain(forwarding_arguments(grant.forwarding)).collect();
         let mut sshd =
             Self { executable, arguments, spawner, sshds, agent, keeps_idle_limit: false, _directory: directory };
         let offered = sshd.configuration().await?;
@@ -242,9 +243,8 @@ fn fixed_arguments(directory: &Directory, force_command: &OsStr) -> Vec<OsString
         "PermitUserRC=no",
         "Compression=no",
         "X11Forwarding=no",
-        "AllowAgentForwarding=yes",
-        "AllowTcpForwarding=yes",
-        "AllowStreamLocalForwarding=yes",
+        // As our own engine: an address that the client names, loopback if it names none.
+        "GatewayPorts=clientspecified",
         "MaxSessions=64",
     ];
     options.extend(plain.map(OsString::from));
@@ -253,6 +253,23 @@ fn fixed_arguments(directory: &Directory, force_command: &OsStr) -> Vec<OsString
     }
     let arguments = ["-e", "-f", "none"].map(OsString::from).into_iter();
     arguments.chain(options.into_iter().flat_map(|option| ["-o".into(), option])).collect()
+}
+
+/// What the grant allows to forward, in sshd's words (sshd_config(5)).
+fn forwarding_arguments(allowed: Forwarding) -> impl Iterator<Item = OsString> {
+    let connections = match allowed {
+        Forwarding::All => "yes",
+        Forwarding::Local => "local",
+        Forwarding::Remote => "remote",
+        Forwarding::None => "no",
+    };
+    let agent = if allowed.allows_agent() { "yes" } else { "no" };
+    let options = [
+        ("AllowTcpForwarding", connections),
+        ("AllowStreamLocalForwarding", connections),
+        ("AllowAgentForwarding", agent),
+    ];
+    options.into_iter().flat_map(|(name, value)| ["-o".into(), format!("{name}={value}").into()])
 }
 
 /// What does: algorithms out of those that this sshd offers by default, the idle limit where it has one (9.2 and later), and PAM

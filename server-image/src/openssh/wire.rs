@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::Variables;
 
-/// Longest line that either side reads, in bytes.
-pub(super) const LINE_MAX: u64 = 4096;
+/// Longest line that either side reads, in bytes: a command as the log tells it, each byte of which JSON may escape with six.
+pub(super) const LINE_MAX: u64 = 64 * 1024;
 
 /// The desk asks for the session's end.
 pub(super) const STOP: u8 = b's';
@@ -21,6 +21,8 @@ pub(super) const TAKEN: u8 = b'k';
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Hello {
     pub(super) kind: Kind,
+    /// As the log tells it.
+    pub(super) command: Option<String>,
     pub(super) command_bytes: usize,
     pub(super) terminal: bool,
 }

@@ -3,28 +3,39 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
-use super::Program;
 use super::output::Outputs;
 use super::stdin::Stdin;
 use super::terminal::{Terminal, TerminalRequest};
 use super::words;
+use super::{Program, SFTP};
 use crate::accounts::{SHELLS, User, is_executable};
 use crate::environment::{self, Variables};
-use crate::spawner::Spawner;
+use crate::init::own_executable;
+use crate::roles;
+use crate::serve::Server;
+use crate::sftp::report::Reports;
 use crate::sys::{self, SessionChild};
 
 /// What shells answer when a program does not exist, and when it cannot be run.
 const NOT_FOUND: u8 = 127;
 const NOT_RUN: u8 = 126;
+
+/// Bytes that a program's pipes hold: with less, program and connection wait for each other's turn at each packet. All that one user has
+/// open may hold 64 MiB (pipe(7)), and this leaves room for a hundred programs.
+const PIPE: i32 = 256 * 1024;
+
+/// Bytes that a file server's pipes hold: as many as the system lets everybody have (pipe(7)).
+const SFTP_PIPE: i32 = 1024 * 1024;
 
 /// Why a session's process could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -85,16 +96,18 @@ pub(super) struct Spawned {
     pub(super) terminal: Option<Arc<Terminal>>,
 }
 
-/// Starts the user's shell with `program`, or the program itself in an image without a shell. `environment` answers the variables, given TERM and the terminal's path.
+/// Starts the user's shell with `program`, or the program itself in an image without a shell, or our file server. `environment`
+/// answers the variables, given TERM and the terminal's path.
 pub(super) fn spawn(
     user: &User,
     program: Program,
     terminal: Option<TerminalRequest>,
     environment: impl Fn(Option<(&str, &Path)>) -> Variables,
-    core_limit: (u64, u64),
-    spawner: &Spawner,
+    server: &Server,
+    session: u64,
 ) -> Result<Spawned, SpawnError> {
-    let mut command = command(user, program)?;
+    let is_sftp = matches!(program, Program::Sftp);
+    let mut command = command(user, program, &server.self_args)?;
     command.current_dir(environment::start_directory(&user.home));
     command.env_clear();
     let identity = user.identity.clone();
@@ -111,10 +124,13 @@ pub(super) fn spawn(
         command.envs(environment(None));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     }
-    sys::prepare_session(&mut command, SessionChild { terminal: opened.is_some(), identity, core_limit });
+    sys::prepare_session(
+        &mut command,
+        SessionChild { terminal: opened.is_some(), identity, core_limit: server.core_limit },
+    );
     let program = PathBuf::from(command.as_std().get_program());
     // Drops the command: our copy of the terminal's other end would keep it from ever hanging up.
-    let mut child = spawner.spawn(command).map_err(|source| refused(&program, source))?;
+    let mut child = server.spawner.spawn(command).map_err(|source| refused(&program, source))?;
     let group = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
     let gone = || SpawnError::Refused { program: user.shell.clone(), source: io::ErrorKind::Other.into() };
     let group = group.ok_or_else(gone)?;
@@ -122,7 +138,16 @@ pub(super) fn spawn(
         Some(terminal) => (Stdin::Terminal(Arc::clone(terminal)), Outputs::Terminal(Arc::clone(terminal))),
         None => {
             let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-            (Stdin::Pipe(stdin), Outputs::Pipes { stdout, stderr })
+            let room = if is_sftp { SFTP_PIPE } else { PIPE };
+            widen(stdin.as_ref(), room);
+            widen(stdout.as_ref(), room);
+            let outputs = match stderr {
+                Some(pipe) if is_sftp => {
+                    Outputs::Sftp { stdout, reports: Reports { pipe, log: server.log.clone(), session } }
+                }
+                stderr => Outputs::Pipes { stdout, stderr },
+            };
+            (Stdin::Pipe(stdin), outputs)
         }
     };
     Ok(Spawned { child, group, stdin, outputs, terminal: opened })
@@ -141,9 +166,20 @@ fn attach(command: &mut Command, slave: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-fn command(user: &User, program: Program) -> Result<Command, SpawnError> {
+/// Lets a pipe hold this many bytes, where the system has room for that.
+fn widen(pipe: Option<&impl AsFd>, room: i32) {
+    let _ = pipe.map(|pipe| fcntl(pipe, FcntlArg::F_SETPIPE_SZ(room)));
+}
+
+fn command(user: &User, program: Program, self_args: &[String]) -> Result<Command, SpawnError> {
     let no_shell = !is_executable(&user.shell);
     match program {
+        Program::Sftp => {
+            let own = own_executable().map_err(|source| refused(Path::new(SFTP), source))?;
+            let mut command = Command::new(own);
+            command.args(self_args).arg(roles::SFTP);
+            Ok(command)
+        }
         Program::Shell if no_shell => Err(SpawnError::NoShell { shell: user.shell.clone() }),
         Program::Command(text) if no_shell => {
             let words = words::split(&text).ok_or_else(|| SpawnError::NoShellFor { shell: user.shell.clone() })?;

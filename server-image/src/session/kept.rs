@@ -3,7 +3,6 @@
 mod link;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use bytes::{Bytes, BytesMut};
 use nix::sys::signal::Signal;
@@ -13,11 +12,12 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::child::Spawned;
+use super::meter::Meter;
 use super::outbox::Outbox;
 use super::output::read_terminal;
 use super::terminal::Terminal;
 use super::{KILLED, Outcome, Requests, STOPPING, deliver, resize, signal_group};
-use crate::log::Event;
+use crate::log::{Event, milliseconds};
 use crate::resumable::{Attachment, Standing};
 use crate::serve::{SESSION_GRACE, Server};
 use link::Parted;
@@ -37,11 +37,9 @@ pub(super) enum End {
 /// What the channels of a session share.
 struct Kept<'a> {
     server: &'a Server,
-    session: u64,
+    meter: &'a Meter<'a>,
     outbox: &'a Outbox,
     input: mpsc::Sender<Bytes>,
-    /// Bytes of input taken from the client so far.
-    received: AtomicU64,
     /// Cancelled when the program has ended and its output is read.
     over: CancellationToken,
 }
@@ -51,7 +49,7 @@ pub(super) async fn run(
     spawned: Spawned,
     terminal: Arc<Terminal>,
     server: &Server,
-    session: u64,
+    meter: &Meter<'_>,
     first: Attachment,
     requests: Requests,
     standing: &mut Standing,
@@ -61,17 +59,18 @@ pub(super) async fn run(
     let (input, mut typed) = mpsc::channel(INPUT);
     let over = CancellationToken::new();
     let ending = async {
-        let (status, ()) = tokio::join!(child.wait(), read(&terminal, &outbox, server));
-        ended(server, session, &outbox, status.map_or(Outcome::Unknown, Outcome::from));
+        let (status, ()) = tokio::join!(child.wait(), read(&terminal, &outbox, meter));
+        ended(server, meter, &outbox, status.map_or(Outcome::Unknown, Outcome::from));
         over.cancel();
     };
     let asked = async {
         let noticed = async { outbox.push(server.notice.shown().await.as_bytes()) };
-        tokio::join!(resize(Some(Arc::clone(&terminal)), requests.size), deliver(group, requests.signals), noticed);
+        let resized = resize(Some(Arc::clone(&terminal)), requests.size, meter);
+        tokio::join!(resized, deliver(group, requests.signals), noticed, meter.keep_record());
     };
     // Never done: input and requests may come at any time.
     let machinery = async { tokio::join!(ending, write(&terminal, &mut typed), asked) };
-    let kept = Kept { server, session, outbox: &outbox, input, received: AtomicU64::new(0), over: over.clone() };
+    let kept = Kept { server, meter, outbox: &outbox, input, over: over.clone() };
     let talk = kept.talk(first, &mut standing.arrivals);
     tokio::pin!(machinery, talk);
     let end = tokio::select! {
@@ -111,16 +110,14 @@ pub(super) async fn run(
         let _ = timeout(KILLED, killed).await;
     }
     if !over.is_cancelled() {
-        ended(server, session, &outbox, Outcome::Unknown);
+        ended(server, meter, &outbox, Outcome::Unknown);
     }
     end.unwrap_or(End::Done)
 }
 
 /// The log and the container's exit code know of the program's end before the client does.
-fn ended(server: &Server, session: u64, outbox: &Outbox, outcome: Outcome) {
-    let code = outcome.code();
-    server.session_ended(code);
-    server.log.write(&Event::SessionEnd { session, code, reason: outcome.to_string() });
+fn ended(server: &Server, meter: &Meter<'_>, outbox: &Outbox, outcome: Outcome) {
+    meter.ended(outcome);
     if let Some(back) = server.notice.shown_back() {
         outbox.push(back.as_bytes());
     }
@@ -134,7 +131,7 @@ fn hang_up(group: Pid) {
 }
 
 /// Takes output as long as there is room for it. A terminal that hung up fails to read: its end of file.
-async fn read(terminal: &Terminal, outbox: &Outbox, server: &Server) {
+async fn read(terminal: &Terminal, outbox: &Outbox, meter: &Meter<'_>) {
     let mut buffer = BytesMut::new();
     loop {
         outbox.room().await;
@@ -142,7 +139,7 @@ async fn read(terminal: &Terminal, outbox: &Outbox, server: &Server) {
             Ok(1..) => outbox.push(&buffer),
             _ => return,
         }
-        server.activity.touch();
+        meter.sent(&buffer);
     }
 }
 
@@ -180,8 +177,7 @@ impl Kept<'_> {
     /// Waits for the client, whose connection was lost.
     async fn wait(&self, arrivals: &mut mpsc::Receiver<Attachment>) -> Option<Attachment> {
         let grace = self.server.reconnect_grace;
-        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        self.server.log.write(&Event::SessionKept { session: self.session, grace_ms });
+        self.server.log.write(&Event::SessionKept { session: self.meter.session, grace_ms: milliseconds(grace) });
         let stopped = async {
             self.server.stopping.cancelled().await;
             self.over.cancelled().await;

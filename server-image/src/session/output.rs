@@ -8,13 +8,13 @@ use russh::server::Msg;
 use ssh_flow::{ChannelSender, FlowError};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{ChildStderr, ChildStdout};
+use tokio_util::sync::CancellationToken;
 
 use super::STDERR;
+use super::meter::Meter;
 use super::terminal::Terminal;
-use crate::lifetime::Activity;
-
-/// Bytes read at once: what a pipe holds by default, and where reading measured fastest.
-const CHUNK: usize = 64 * 1024;
+use crate::chunk::{CHUNK, take};
+use crate::sftp::report::Reports;
 
 /// The process's standard output and error.
 pub(super) enum Outputs {
@@ -22,34 +22,48 @@ pub(super) enum Outputs {
         stdout: Option<ChildStdout>,
         stderr: Option<ChildStderr>,
     },
+    /// A file server's: replies for the client, reports for the log.
+    Sftp {
+        stdout: Option<ChildStdout>,
+        reports: Reports,
+    },
     /// Both in one.
     Terminal(Arc<Terminal>),
 }
 
 impl Outputs {
     /// Moves output until the process's side of it is closed everywhere, or the client takes no more.
-    pub(super) async fn pump(self, sender: &ChannelSender<Msg>, activity: &Activity) {
+    pub(super) async fn pump(self, sender: &ChannelSender<Msg>, meter: &Meter<'_>) {
         match self {
             Self::Pipes { stdout, stderr } => {
-                let out = pump_pipe(stdout, activity, |data| sender.data(data));
-                let err = pump_pipe(stderr, activity, |data| sender.extended_data(STDERR, data));
+                let out = pump_pipe(stdout, meter, sender, |data| sender.data(data));
+                let err = pump_pipe(stderr, meter, sender, |data| sender.extended_data(STDERR, data));
                 tokio::join!(out, err);
+            }
+            Self::Sftp { stdout, reports } => {
+                let no_more_replies = CancellationToken::new();
+                let replies = async {
+                    pump_pipe(stdout, meter, sender, |data| sender.data(data)).await;
+                    no_more_replies.cancel();
+                };
+                tokio::join!(replies, reports.write_to_log(&no_more_replies));
             }
             Self::Terminal(terminal) => {
                 let mut buffer = BytesMut::new();
                 // A terminal that hung up fails to read: its end of file.
                 while let Ok(1..) = read_terminal(&terminal, &mut buffer).await {
-                    activity.touch();
-                    if sender.data(buffer.split().freeze()).await.is_err() {
+                    meter.sent(&buffer);
+                    if sender.data(take(&mut buffer)).await.is_err() {
                         return;
                     }
+                    sender.taken().await;
                 }
             }
         }
     }
 }
 
-async fn pump_pipe<P, F>(pipe: Option<P>, activity: &Activity, send: impl Fn(Bytes) -> F)
+async fn pump_pipe<P, F>(pipe: Option<P>, meter: &Meter<'_>, sender: &ChannelSender<Msg>, send: impl Fn(Bytes) -> F)
 where
     P: AsyncRead + Unpin,
     F: Future<Output = Result<(), FlowError>>,
@@ -60,11 +74,12 @@ where
         buffer.reserve(CHUNK);
         match pipe.read_buf(&mut buffer).await {
             Ok(0) | Err(_) => return,
-            Ok(_) => activity.touch(),
+            Ok(_) => meter.sent(&buffer),
         }
-        if send(buffer.split().freeze()).await.is_err() {
+        if send(take(&mut buffer)).await.is_err() {
             return;
         }
+        sender.taken().await;
     }
 }
 

@@ -8,8 +8,8 @@ use ssh_flow::{ChannelReceiver, FlowError};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::ChildStdin;
 
+use super::meter::Meter;
 use super::terminal::Terminal;
-use crate::lifetime::Activity;
 
 /// The process's standard input.
 pub(super) enum Stdin {
@@ -27,11 +27,11 @@ pub(super) enum Ended {
 }
 
 /// Moves input until the channel closes. Data behind the end of a process that no longer reads goes nowhere.
-pub(super) async fn feed(mut stdin: Stdin, mut receiver: ChannelReceiver, activity: &Activity) -> Ended {
+pub(super) async fn feed(mut stdin: Stdin, mut receiver: ChannelReceiver, meter: &Meter<'_>) -> Ended {
     loop {
         match receiver.recv().await {
             Ok(Some(ChannelMsg::Data { data })) => {
-                activity.touch();
+                meter.received(data.len());
                 if stdin.write(&data).await.is_err() {
                     stdin.close();
                 }

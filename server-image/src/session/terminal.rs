@@ -32,6 +32,14 @@ impl WindowSize {
         let short = |number| u16::try_from(number).unwrap_or(u16::MAX);
         Self(Winsize { ws_row: short(rows), ws_col: short(columns), ws_xpixel: short(width), ws_ypixel: short(height) })
     }
+
+    pub(super) const fn columns(self) -> u16 {
+        self.0.ws_col
+    }
+
+    pub(super) const fn rows(self) -> u16 {
+        self.0.ws_row
+    }
 }
 
 /// A `pty-req` (RFC 4254, section 6.2).

@@ -198,6 +198,27 @@ def forwarding(raw):
     return {**reasons, "lives": raw.lives()}
 
 
+def forwards(raw):
+    """Forwards without end: to targets of any length and of any bytes, listeners, cancellations of what never was."""
+    origin = string("x" * 50_000) + number(0xFFFFFFFF)
+    reasons = set()
+    for name in ("", "x" * 100_000, "a\0b", "\r\n{\"event\":\"exit\"}", "256.256.256.256", "..", "::1%lo", "[::1]"):
+        for port in (0, 1, 65536, 0xFFFFFFFF):
+            reasons.add(raw.open("direct-tcpip", string(name) + number(port), origin)[1])
+        reasons.add(raw.open("direct-streamlocal@openssh.com", string(name), string(""), number(0))[1])
+        reasons.add(raw.open("direct-streamlocal@openssh.com", string("/" + name), string(""), number(0))[1])
+    # A directory and a file are no sockets.
+    reasons.add(raw.open("direct-streamlocal@openssh.com", string("/"), string(""), number(0))[1])
+    reasons.add(raw.open("direct-streamlocal@openssh.com", string("/etc/passwd"), string(""), number(0))[1])
+    answers = set()
+    for _ in range(2000):
+        raw.send(GLOBAL_REQUEST, string("cancel-tcpip-forward"), b"\1", string("x"), number(1))
+        answers.add(raw.next(81, REQUEST_FAILURE)[0])
+        raw.send(GLOBAL_REQUEST, string("streamlocal-forward@openssh.com"), b"\1", string("/no/such/directory/x"))
+        answers.add(raw.next(81, REQUEST_FAILURE)[0])
+    return {"reasons": sorted(reasons), "answers": sorted(answers), "lives": raw.lives()}
+
+
 def oversized(raw):
     """A packet of two gigabytes, by its length."""
     raw.socket.sendall(number(0x7FFFFFF0) + b"x" * 100_000)
@@ -205,7 +226,7 @@ def oversized(raw):
     return {"cut": not raw.transport.is_active()}
 
 
-TRICKS = (windows, narrow, channels, requests, forwarding, oversized)
+TRICKS = (windows, narrow, channels, requests, forwarding, forwards, oversized)
 
 if __name__ == "__main__":
     address, port, key, trick = sys.argv[1:]

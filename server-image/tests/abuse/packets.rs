@@ -12,6 +12,7 @@ use crate::{LINES, assert_serves, assert_small};
 
 /// Open failures (RFC 4250, section 4.3).
 const PROHIBITED: u32 = 1;
+const CONNECT_FAILED: u32 = 2;
 const SHORTAGE: u32 = 4;
 /// Against hanging, in milliseconds: Python encrypts slowly.
 const AT_MOST: &str = "300000";
@@ -19,7 +20,7 @@ const AT_MOST: &str = "300000";
 const REQUEST_FAILURE: u32 = 82;
 
 /// What came of a trick, on a container that afterwards served its user, small as ever.
-fn played(trick: &str) -> Option<Value> {
+fn played(trick: &str, forwarding: &[(&str, &str)]) -> Option<Value> {
     let python = std::env::var_os("FARGATE_LOGIN_PYTHON").unwrap_or_else(|| "python3".into());
     let found = Command::new(&python).args(["-c", "import paramiko"]).stderr(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {
@@ -27,7 +28,8 @@ fn played(trick: &str) -> Option<Value> {
         let _ = writeln!(std::io::stderr(), "left out: {} has no paramiko", python.display());
         return None;
     }
-    let mut container = Container::start(&[(grant::CONNECTIONS, "many"), (grant::MAX_LIFETIME, AT_MOST)]);
+    let more = [(grant::CONNECTIONS, "many"), (grant::MAX_LIFETIME, AT_MOST)];
+    let mut container = Container::start(&[&more, forwarding].concat());
     let mut held = container.hold();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/abuse/packets.py");
     let key = container.directory.path().join("key");
@@ -49,7 +51,11 @@ fn played(trick: &str) -> Option<Value> {
 }
 
 fn assert_told(trick: &str, expected: &Value) {
-    if let Some(told) = played(trick) {
+    assert_told_where(trick, &[], expected);
+}
+
+fn assert_told_where(trick: &str, forwarding: &[(&str, &str)], expected: &Value) {
+    if let Some(told) = played(trick, forwarding) {
         assert_eq!(told, *expected);
     }
 }
@@ -78,6 +84,12 @@ fn request_floods_are_bounded() {
 }
 
 #[test]
+fn forwards_to_nowhere_are_refused_and_stay_few_in_the_log() {
+    let expected = json!({"reasons": [CONNECT_FAILED], "answers": [REQUEST_FAILURE], "lives": true});
+    assert_told("forwards", &expected);
+}
+
+#[test]
 fn what_is_not_granted_is_refused_in_the_rfcs_words() {
     let expected = json!({
         "direct-tcpip": PROHIBITED,
@@ -95,7 +107,7 @@ fn what_is_not_granted_is_refused_in_the_rfcs_words() {
         "subsystem": false,
         "lives": true,
     });
-    assert_told("forwarding", &expected);
+    assert_told_where("forwarding", &[(grant::FORWARDING, "none")], &expected);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use fargate_contract::{HostSeed, grant};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -17,6 +18,9 @@ pub(crate) const PORT: u16 = 2222;
 
 /// A test that goes wrong must not wait longer for its container than this, in milliseconds.
 const AT_MOST: &str = "60000";
+
+/// What a pipe holds at most without privilege, in bytes (pipe(7)).
+const LOG_PIPE: i32 = 1024 * 1024;
 
 pub(crate) struct Container {
     init: Child,
@@ -93,7 +97,10 @@ impl Container {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the executable");
-        let log = BufReader::new(init.stdout.take().expect("its log"));
+        let log = init.stdout.take().expect("its log");
+        // A container with a thousand forwards to tell of does not wait for the test to read.
+        fcntl(&log, FcntlArg::F_SETPIPE_SZ(LOG_PIPE)).expect("what anybody may have");
+        let log = BufReader::new(log);
         Self { init, log, events: Vec::new(), address, directory }
     }
 

@@ -55,6 +55,18 @@ fn a_session_has_the_rights_of_a_plain_child() {
 }
 
 #[test]
+fn a_session_has_the_containers_limit_of_open_files_and_the_server_all_it_may() {
+    let words = ["/bin/sh", "-c", "ulimit -Sn 512; ulimit -Hn 4096; exec \"$0\"", env!("CARGO_BIN_EXE_fargate-init")];
+    let mut container = Container::start_by(&words, &[]);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", container.serve_pid())).expect("it lives");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a limit");
+    assert_eq!(files.split_whitespace().nth(3), Some("4096"), "{files}");
+    let told = text(&container.run("ulimit -Sn; ulimit -Hn").stdout);
+    assert_eq!(told, "512\n4096\n");
+    assert_eq!(container.ended(), 0);
+}
+
+#[test]
 fn the_server_has_given_up_new_privileges_and_dumps() {
     let mut container = Container::start(&[]);
     let mut held = container.hold();

@@ -12,15 +12,15 @@ const LARGE: usize = 6 * 1024 * 1024;
 #[test]
 fn streams_are_apart_and_the_exit_code_comes_back() {
     let Some(mut container) = start(&[]) else { return };
-    let output = container.run("echo out; echo err >&2; exit 7");
-    assert_eq!((text(&output.stdout), text(&output.stderr)), ("out\n".to_owned(), "err\n".to_owned()));
+    let output = container.run("echo pay''load; echo err >&2; exit 7");
+    assert_eq!((text(&output.stdout), text(&output.stderr)), ("payload\n".to_owned(), "err\n".to_owned()));
     assert_eq!((output.status.code(), container.ended()), (Some(7), 7));
     let start = container.last("session_start");
     assert_eq!(
         (&start["kind"], &start["command_bytes"], &start["terminal"]),
-        (&"exec".into(), &30.into(), &false.into())
+        (&"exec".into(), &36.into(), &false.into())
     );
-    assert!(!container.events.iter().any(|event| event.to_string().contains("echo out")), "no payload in the log");
+    assert!(!container.events.iter().any(|event| event.to_string().contains("payload")), "no payload in the log");
     assert_eq!(container.last("disconnect")["peer"], container.last("accept")["peer"]);
 }
 

@@ -113,6 +113,16 @@ fn after_the_login() {
 }
 
 #[test]
+fn before_a_copy() {
+    Row { checkpoint: "before-copy", command: &["cp", "_:/etc/passwd", "-"], limit: LIFE, is_over: false }.play();
+}
+
+#[test]
+fn after_the_forwards_stand() {
+    Row { checkpoint: "after-forwards", command: &["-N", "-L", "0:127.0.0.1:1"], limit: LIFE, is_over: false }.play();
+}
+
+#[test]
 fn after_the_terminal_is_raw() {
     Row { checkpoint: "after-raw-mode", command: &[], limit: LIFE, is_over: false }.play();
 }

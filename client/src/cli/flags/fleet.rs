@@ -12,11 +12,11 @@ use crate::options::Clusters;
 /// How to reach AWS, and how much to say.
 #[derive(Clone, Debug, Default, Args)]
 pub(in crate::cli) struct Reach {
-    /// Cluster to look for tasks in [default: default]
+    /// Cluster to look in [default: default]
     #[arg(long, value_name = "NAME", value_parser = values::name, help_heading = help::AWS)]
     cluster: Option<String>,
-    /// Look for tasks in every cluster of the region
-    #[arg(long, help_heading = help::AWS)]
+    /// Look in every cluster of the region
+    #[arg(short = 'A', long, help_heading = help::AWS)]
     all_clusters: bool,
     /// AWS profile [default: as for the AWS CLI]
     #[arg(long, value_name = "NAME", value_parser = values::name, help_heading = help::AWS)]

@@ -58,7 +58,7 @@ fn clearing_away_takes_the_settings_that_it_has_flags_for() {
         .user_file("region = 'eu-west-1'\ncluster = 'shop'\nspot = true")
         .with("FARGATE_LOGIN_PROFILE", "ops");
     let options = gc(&home, &["gc", "--dry-run", "-vv"]);
-    assert_eq!((options.region.as_deref(), options.profile.as_deref()), (Some("eu-west-1"), Some("ops")));
+    assert_eq!((options.source.region.as_deref(), options.source.profile.as_deref()), (Some("eu-west-1"), Some("ops")));
     assert_eq!((options.dry_run, options.quiet, options.verbose), (true, false, 2));
     assert!(!gc(&home, &["gc"]).dry_run);
 }

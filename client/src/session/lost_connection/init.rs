@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fargate_contract::{Grant, HostSeed};
+use fargate_contract::{Connections, Grant, HostSeed};
+use fargate_init::audit::Audit;
 use fargate_init::engine::Engine;
 use fargate_init::log::Log;
 use fargate_init::serve::{Container, serve};
@@ -55,14 +56,27 @@ impl Write for Lines {
 
 impl Init {
     pub(super) async fn start(grace: Duration) -> Self {
+        Self::start_for(Connections::Once, grace).await
+    }
+
+    /// One that its client may log in to again.
+    pub(super) async fn start_for_many(grace: Duration) -> Self {
+        Self::start_for(Connections::Many, grace).await
+    }
+
+    async fn start_for(connections: Connections, grace: Duration) -> Self {
         let (identity, seed) = (OneTimeKey::generate(), HostSeed::new([2; 32]));
         let settings = Settings {
             identity: Arc::new(identity.clone()),
             host_key: HostKey::Pinned(seed.public_key()),
             ..Settings::default()
         };
-        let grant =
-            Grant { host_seed: Some(seed), reconnect_grace: grace, ..Grant::new(identity.public_key().clone()) };
+        let grant = Grant {
+            host_seed: Some(seed),
+            connections,
+            reconnect_grace: grace,
+            ..Grant::new(identity.public_key().clone())
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let home = tempfile::tempdir().expect("a directory");
@@ -78,6 +92,7 @@ impl Init {
             engine: Engine::Russh,
             self_args: Vec::new(),
             spawner: fargate_init::spawner::Spawner::start().expect("a thread"),
+            audit: Audit::default(),
         };
         let log = Lines::default();
         let out = Log::new(None, Box::new(log.clone()));

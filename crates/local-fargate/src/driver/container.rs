@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Driver;
 use super::dependencies::Unmet;
+use crate::clock;
 use crate::launcher::{Exit, Failure, Running, Sandbox, Start};
 
 /// SIGKILL follows the stop signal after this unless the container says otherwise (ECS API reference, ContainerDefinition).
@@ -44,9 +45,11 @@ impl Driver {
                 return Outcome::Failed(failure);
             }
         };
-        let pid = running.pid();
+        let (pid, place) = (running.pid(), running.place());
         self.with_container(&name, |container| {
             container.pid = pid;
+            container.place = Some(place);
+            container.running_since = Some((Instant::now(), clock::now()));
             container.last_status = "RUNNING";
         });
         let exit = self.until_its_end(&start, &mut running).await;
@@ -60,6 +63,7 @@ impl Driver {
         tokio::select! {
             exit = running.wait() => return exit,
             () = health => {}
+            () = self.agent(name) => {}
             () = self.ending.cancelled() => {}
         }
         self.dependents_ended(name).await;
@@ -73,6 +77,19 @@ impl Driver {
         running.wait().await
     }
 
+    /// Wakes those who wait for the agent behind ExecuteCommand when it has connected, where it was asked for, and never ends.
+    async fn agent(&self, name: &str) {
+        let since = self.of_task(|task| {
+            let container = task.containers.iter().find(|container| container.name == name)?;
+            task.launch.exec.then_some(container.running_since)?
+        });
+        if let Some((at, _)) = since.flatten() {
+            sleep_until(at + self.phases.agent).await;
+            self.with_container(name, |_| {});
+        }
+        std::future::pending().await
+    }
+
     /// An exit is known at once; that the task makes it public waits for ECS to notice, if the task ends with it.
     fn ended(&self, name: &str, exit: Exit) {
         let name = name.to_owned();
@@ -80,6 +97,7 @@ impl Driver {
             let is_last_word = task.launch.containers().iter().any(|known| known.name == name && known.essential);
             if let Some(container) = task.container_mut(&name) {
                 container.pid = None;
+                container.place = None;
                 container.ended = Some(exit);
                 if !is_last_word {
                     container.report_exit();

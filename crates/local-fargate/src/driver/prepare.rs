@@ -54,7 +54,7 @@ impl Driver {
         Ok(Prepared { starts })
     }
 
-    fn of_task<T>(&self, look: impl FnOnce(&Task) -> T) -> Option<T> {
+    pub(super) fn of_task<T>(&self, look: impl FnOnce(&Task) -> T) -> Option<T> {
         self.shared.lock().tasks.iter().find(|task| task.arn == self.arn).map(look)
     }
 
@@ -94,7 +94,8 @@ impl Driver {
         start.exit_early = self.shared.lock().faults.take(early);
         let configured = start.definition.log_configuration.as_ref().filter(|log| log.log_driver == "awslogs");
         if let Some(configured) = configured {
-            let opened = self.shared.logs.open(configured, &start.definition.name, &start.task_id);
+            let (name, delay) = (&start.definition.name, self.phases.logs);
+            let opened = self.shared.logs.open(configured, name, &start.task_id, delay);
             start.log = start.log.into_stream(opened.map_err(|reason| Some(Failure::of_task(reason)))?);
             let log: Log = start.log.clone();
             self.with_container(&start.definition.name, |container| container.log = log);

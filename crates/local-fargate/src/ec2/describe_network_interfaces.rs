@@ -1,5 +1,7 @@
 //! `DescribeNetworkInterfaces`: the only place where a task's public address is told.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::selection::Selection;
@@ -36,8 +38,22 @@ pub(super) fn call(shared: &Shared, form: &Form) -> Result<Value, ApiError> {
     let hidden = |fault: &Fault| matches!(fault, Fault::NoAddressEver | Fault::NoAddressYet { .. }).then_some(());
     let is_hidden = world.faults.take(hidden).is_some();
     let is_live = |task: &&Task| matches!(task.interface.status, Attachment::Attached | Attachment::Detaching);
-    let live = world.tasks.iter().filter(is_live).filter(|task| task.interface.existed);
+    let named = named(form);
+    let is_named = |task: &&Task| named.is_empty() || named.contains(&task.interface.id);
+    let live = world.tasks.iter().filter(is_live).filter(|task| task.interface.existed).filter(is_named);
     SELECTION.page(live.map(|task| item(shared, task, is_hidden)).collect(), form)
+}
+
+/// Ids that the request names, by themselves or in a filter: of thousands of interfaces, no others are looked at.
+fn named(form: &Form) -> BTreeSet<String> {
+    let mut named: BTreeSet<String> = form.list(SELECTION.ids.0).into_iter().collect();
+    for number in 1.. {
+        let Some(name) = form.text(&format!("Filter.{number}.Name")) else { break };
+        if name == "network-interface-id" {
+            named.extend(form.list(&format!("Filter.{number}.Value")));
+        }
+    }
+    named
 }
 
 fn item(shared: &Shared, task: &Task, is_hidden: bool) -> Value {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::page;
+use super::page::{PAGE_MAX, page};
 use crate::error::ApiError;
 use crate::lifecycle::State;
 use crate::protocol::aws_json;
@@ -27,13 +27,6 @@ struct Creation {
 #[serde(default, rename_all = "camelCase")]
 struct Description {
     clusters: Vec<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Listing {
-    max_results: Option<i64>,
-    next_token: Option<String>,
 }
 
 /// Answers CreateCluster; an existing cluster stays as it is.
@@ -82,9 +75,8 @@ pub(super) fn describe(shared: &Shared, request: &Value) -> Result<Value, ApiErr
 
 /// Answers ListClusters.
 pub(super) fn list(shared: &Shared, request: &Value) -> Result<Value, ApiError> {
-    let request: Listing = aws_json::parse(request)?;
     let arns: Vec<_> = shared.lock().clusters.keys().map(|name| shared.arn(&format!("cluster/{name}"))).collect();
-    page(&arns, request.max_results, request.next_token.as_deref(), 100, "clusterArns")
+    page(&arns, request, PAGE_MAX, "clusterArns")
 }
 
 fn described(shared: &Shared, world: &World, name: &str) -> Value {

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::managed_agents;
 use crate::error::ApiError;
 use crate::fault::Fault;
 use crate::lifecycle::Attachment;
@@ -156,6 +157,7 @@ fn container(task: &Task, container: &Container) -> Value {
     set("exitCode", container.exit_code.map(Value::from));
     set("reason", container.reason.clone().map(Value::from));
     // The runtime gives its id when it makes the container.
+    set("managedAgents", managed_agents::described(task, container));
     set("runtimeId", container.was_started().then(|| container.runtime_id.clone().into()));
     body
 }

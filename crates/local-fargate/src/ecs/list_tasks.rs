@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::page;
+use super::page::{PAGE_MAX, page};
+use super::services;
 use crate::error::ApiError;
 use crate::protocol::aws_json;
 use crate::state::Shared;
@@ -15,8 +16,6 @@ struct Request {
     cluster: Option<String>,
     container_instance: Option<String>,
     family: Option<String>,
-    next_token: Option<String>,
-    max_results: Option<i64>,
     started_by: Option<String>,
     service_name: Option<String>,
     desired_status: Option<String>,
@@ -24,8 +23,8 @@ struct Request {
 }
 
 /// Answers a call.
-pub(super) fn call(shared: &Shared, request: &Value) -> Result<Value, ApiError> {
-    let request: Request = aws_json::parse(request)?;
+pub(super) fn call(shared: &Shared, members: &Value) -> Result<Value, ApiError> {
+    let request: Request = aws_json::parse(members)?;
     let others = [
         &request.container_instance,
         &request.family,
@@ -41,9 +40,12 @@ pub(super) fn call(shared: &Shared, request: &Value) -> Result<Value, ApiError> 
     }
     let world = shared.lock();
     let cluster = shared.cluster_name(&world, request.cluster.as_deref()).ok_or_else(ApiError::cluster_not_found)?;
+    if let Some(name) = &request.service_name {
+        services::find(shared, &world, &cluster, name).ok_or_else(services::not_found)?;
+    }
     let matching = world.tasks.iter().filter(|task| task.launch.cluster == cluster && request.matches(task));
     let arns: Vec<_> = matching.map(|task| task.arn.clone()).collect();
-    page(&arns, request.max_results, request.next_token.as_deref(), 100, "taskArns")
+    page(&arns, members, PAGE_MAX, "taskArns")
 }
 
 impl Request {

@@ -65,6 +65,7 @@ pub(super) fn call(shared: &Arc<Shared>, members: &Value) -> Result<Value, ApiEr
         (json!({"tasks": all_described(shared, &world, &tasks), "failures": failures}), tasks)
     };
     tasks.into_iter().for_each(|arn| launch::drive(shared, arn));
+    shared.wake();
     Ok(answer)
 }
 

@@ -6,7 +6,7 @@ mod create;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::page;
+use super::page::page;
 use crate::error::ApiError;
 use crate::lifecycle::State;
 use crate::protocol::aws_json;
@@ -36,8 +36,6 @@ struct Listing {
     cluster: Option<String>,
     launch_type: Option<String>,
     scheduling_strategy: Option<String>,
-    max_results: Option<i64>,
-    next_token: Option<String>,
 }
 
 /// Answers DescribeServices.
@@ -69,8 +67,8 @@ pub(super) fn describe(shared: &Shared, request: &Value) -> Result<Value, ApiErr
 }
 
 /// Answers ListServices: those that are not INACTIVE.
-pub(super) fn list(shared: &Shared, request: &Value) -> Result<Value, ApiError> {
-    let request: Listing = aws_json::parse(request)?;
+pub(super) fn list(shared: &Shared, members: &Value) -> Result<Value, ApiError> {
+    let request: Listing = aws_json::parse(members)?;
     let world = shared.lock();
     let cluster = shared.cluster_name(&world, request.cluster.as_deref()).ok_or_else(ApiError::cluster_not_found)?;
     let is_wanted = |service: &&Service| {
@@ -83,11 +81,11 @@ pub(super) fn list(shared: &Shared, request: &Value) -> Result<Value, ApiError> 
             && is(&request.scheduling_strategy, "schedulingStrategy")
     };
     let arns: Vec<_> = world.services.iter().filter(is_wanted).map(|service| service.arn.clone()).collect();
-    page(&arns, request.max_results, request.next_token.as_deref(), PAGE, "serviceArns")
+    page(&arns, members, PAGE, "serviceArns")
 }
 
 /// The service of a cluster by name or ARN; of those of one name, the one that was made last.
-fn find<'a>(shared: &Shared, world: &'a World, cluster: &str, given: &str) -> Option<&'a Service> {
+pub(super) fn find<'a>(shared: &Shared, world: &'a World, cluster: &str, given: &str) -> Option<&'a Service> {
     let path = shared.local_name(given, "service/")?;
     let name = match path.rsplit_once('/') {
         Some((of_cluster, name)) if of_cluster == cluster => name,
@@ -95,6 +93,10 @@ fn find<'a>(shared: &Shared, world: &'a World, cluster: &str, given: &str) -> Op
         None => path,
     };
     world.services.iter().rfind(|service| service.cluster == cluster && service.name == name)
+}
+
+pub(super) fn not_found() -> ApiError {
+    ApiError::new("ServiceNotFoundException", "Service not found.")
 }
 
 fn described(world: &World, service: &Service, with_tags: bool) -> Value {

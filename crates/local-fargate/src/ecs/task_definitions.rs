@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{page, validate};
+use super::page::{PAGE_MAX, page};
+use super::validate;
 use crate::clock;
 use crate::definition::{Definition, Request};
 use crate::error::ApiError;
@@ -48,8 +49,6 @@ struct Listing {
     family_prefix: Option<String>,
     status: Option<String>,
     sort: Option<String>,
-    max_results: Option<i64>,
-    next_token: Option<String>,
 }
 
 /// Answers RegisterTaskDefinition.
@@ -171,8 +170,8 @@ pub(super) fn describe(shared: &Shared, request: &Value) -> Result<Value, ApiErr
 }
 
 /// Answers ListTaskDefinitions: families in alphabetical order, revisions by number.
-pub(super) fn list(shared: &Shared, request: &Value) -> Result<Value, ApiError> {
-    let request: Listing = aws_json::parse(request)?;
+pub(super) fn list(shared: &Shared, members: &Value) -> Result<Value, ApiError> {
+    let request: Listing = aws_json::parse(members)?;
     let status = request.status.as_deref().unwrap_or("ACTIVE");
     if !["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"].contains(&status) {
         return Err(ApiError::invalid("Invalid status."));
@@ -189,7 +188,7 @@ pub(super) fn list(shared: &Shared, request: &Value) -> Result<Value, ApiError> 
     }
     let arn = |known: &&Arc<Definition>| known.body["taskDefinitionArn"].as_str().unwrap_or_default().to_owned();
     let arns: Vec<_> = listed.iter().map(arn).collect();
-    page(&arns, request.max_results, request.next_token.as_deref(), 100, "taskDefinitionArns")
+    page(&arns, members, PAGE_MAX, "taskDefinitionArns")
 }
 
 /// The task definition that a family (its latest active revision), a `family:revision` or an ARN names.

@@ -1,6 +1,7 @@
 //! Docker as the launcher: one private bridge network for a stand-in, one address on it for a task, real containers.
 
 mod container;
+mod exec;
 mod health;
 mod image;
 mod owner;
@@ -23,6 +24,7 @@ use crate::state::Shared;
 use crate::task::Launch;
 
 pub(crate) use container::Container;
+pub(crate) use exec::{Exec, Inside};
 pub(crate) use health::HealthWatch;
 pub(crate) use sandbox::Sandbox;
 

@@ -1,5 +1,7 @@
 //! One container: its first process, its home directory, its output, and its end.
 
+mod beside;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
@@ -15,8 +17,11 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
 
-use super::{Log, Start, environment, spawner, stragglers};
+use super::spawner::{self, Leader};
+use super::{Log, Start, environment, stragglers};
 use crate::state::Shared;
+
+pub(crate) use beside::{Beside, Companion};
 
 /// How long the last output of a container is waited for. Its processes are dead by then, so the pipe is closed, unless one
 /// escaped: then nobody waits for that one.
@@ -32,6 +37,7 @@ pub(crate) struct Process {
     mark: String,
     logs: Vec<JoinHandle<()>>,
     exit_code: Option<i32>,
+    beside: Arc<Beside>,
     // Removed when the container is gone.
     _home: TempDir,
 }
@@ -51,19 +57,21 @@ pub(super) async fn start(shared: &Arc<Shared>, start: &Start) -> io::Result<Pro
     let home = tempfile::Builder::new().prefix(&prefix).tempdir_in(&shared.scratch)?;
     let argv = environment::argv(image, start);
     let (program, arguments) = argv.split_first().ok_or(io::ErrorKind::NotFound)?;
+    let variables = environment::variables(shared, image, start, home.path());
+    let beside = Arc::new(Beside { variables, directory: home.path().to_owned() });
     let mut command = Command::new(program);
     command
         .args(arguments)
         .env_clear()
-        .envs(environment::variables(shared, image, start, home.path()))
+        .envs(beside.variables.iter().map(|(name, value)| (name, value)))
         .current_dir(home.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = spawner::spawn(command).await?;
+    let mut child = spawner::spawn(command, Leader::OfSession).await?;
     match watch(&mut child, &start.log) {
         Ok((pid, pidfd, logs)) => {
-            Ok(Process { child, pid, pidfd, mark: start.mark(shared), logs, exit_code: None, _home: home })
+            Ok(Process { child, pid, pidfd, mark: start.mark(shared), logs, exit_code: None, beside, _home: home })
         }
         Err(error) => {
             // It has hardly begun: there is nothing behind it.
@@ -99,6 +107,11 @@ impl Process {
     /// Process id of the container's first process.
     pub(crate) fn id(&self) -> u32 {
         self.pid.as_raw().unsigned_abs()
+    }
+
+    /// Where further processes of the container run.
+    pub(crate) fn beside(&self) -> Arc<Beside> {
+        Arc::clone(&self.beside)
     }
 
     /// Waits for the first process to end, ends all others of the container, and answers the exit code: 128 and the number of the

@@ -9,6 +9,15 @@ use tokio::sync::{mpsc, oneshot};
 /// Starts that wait for their turn; a start takes about a millisecond.
 const QUEUE: usize = 16;
 
+/// What a child leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leader {
+    /// A session without a terminal.
+    OfSession,
+    /// A session whose terminal is its standard input.
+    OfTerminal,
+}
+
 struct Job {
     command: Command,
     reply: oneshot::Sender<io::Result<Held>>,
@@ -26,8 +35,8 @@ impl Drop for Held {
 }
 
 /// Starts a program, contained.
-pub(super) async fn spawn(mut command: Command) -> io::Result<Child> {
-    crate::sys::contain(&mut command);
+pub(super) async fn spawn(mut command: Command, leader: Leader) -> io::Result<Child> {
+    crate::sys::contain(&mut command, leader == Leader::OfTerminal);
     let (reply, answer) = oneshot::channel();
     let gone = |_| io::Error::other("the thread that starts processes has ended");
     thread()?.send(Job { command, reply }).await.map_err(|_| io::Error::other("no thread starts processes"))?;

@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// The variable whose value tells the processes of one container from all others.
-pub(super) const MARK: &str = "LOCAL_FARGATE_CONTAINER";
+pub(crate) const MARK: &str = "LOCAL_FARGATE_CONTAINER";
 /// A process may fork while we look; each round kills what it sees, and a killed process does not fork.
 const ROUNDS: usize = 10;
 

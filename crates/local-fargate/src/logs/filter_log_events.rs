@@ -51,7 +51,7 @@ pub(super) fn call(shared: &Shared, request: &Value) -> Result<Value, ApiError> 
     let (from, until) = (request.start_time.unwrap_or(i64::MIN), request.end_time.unwrap_or(i64::MAX));
     let mut found = Vec::new();
     for (stream, held) in group.streams.iter().filter(|(stream, _)| is_wanted(stream)) {
-        for (index, event) in held.events.iter().enumerate().filter(|(_, event)| (from..=until).contains(&event.at)) {
+        for (index, event) in held.told().enumerate().filter(|(_, event)| (from..=until).contains(&event.at)) {
             if terms.iter().all(|term| event.message.contains(term)) {
                 found.push((event.at, stream, held.gone + index, event));
             }
@@ -64,7 +64,7 @@ pub(super) fn call(shared: &Shared, request: &Value) -> Result<Value, ApiError> 
             "logStreamName": stream,
             "timestamp": at,
             "message": event.message,
-            "ingestionTime": at,
+            "ingestionTime": event.taken_in,
             "eventId": format!("{at:020}{number:036}"),
         })
     });

@@ -38,12 +38,17 @@ pub(super) fn call(shared: &Shared, request: &Value) -> Result<Value, ApiError> 
     let request: Request = aws_json::parse(request)?;
     let size = limit(request.limit, PAGE)?;
     let given = request.next_token.as_deref().map(Token::parse).transpose()?;
+    if request.log_stream_name.is_empty() {
+        return Err(invalid(
+            "1 validation error detected: Value at 'logStreamName' failed to satisfy constraint: 1 to 512",
+        ));
+    }
     let name = group_name(request.log_group_name, request.log_group_identifier)?;
     let groups = shared.logs.lock();
     let group = groups.get(&name).ok_or_else(|| no_such("group"))?;
     let stream = group.streams.get(&request.log_stream_name).ok_or_else(|| no_such("stream"))?;
     let (from, until) = (request.start_time.unwrap_or(i64::MIN), request.end_time.unwrap_or(i64::MAX));
-    let end = stream.gone + stream.events.len();
+    let end = stream.gone + stream.told().len();
     let token = given.unwrap_or(if request.start_from_head { Token::Forward(0) } else { Token::Backward(end) });
     let in_time = |(_, event): &(usize, &Event)| (from..until).contains(&event.at);
     let page = page(stream, token, size, in_time);
@@ -53,7 +58,7 @@ pub(super) fn call(shared: &Shared, request: &Value) -> Result<Value, ApiError> 
     };
     let events: Vec<_> = page
         .into_iter()
-        .map(|(_, event)| json!({"timestamp": event.at, "message": event.message, "ingestionTime": event.at}))
+        .map(|(_, event)| json!({"timestamp": event.at, "message": event.message, "ingestionTime": event.taken_in}))
         .collect();
     Ok(json!({
         "events": events,
@@ -69,7 +74,7 @@ fn page(
     size: usize,
     in_time: impl Fn(&(usize, &Event)) -> bool,
 ) -> Vec<(usize, &Event)> {
-    let numbered = stream.events.iter().enumerate().map(|(index, event)| (stream.gone + index, event));
+    let numbered = stream.told().enumerate().map(|(index, event)| (stream.gone + index, event));
     let mut bytes = 0;
     let mut fits = |event: &Event| {
         bytes += event.message.len();

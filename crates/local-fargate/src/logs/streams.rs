@@ -43,7 +43,7 @@ pub(super) fn describe(shared: &Shared, request: &Value) -> Result<Value, ApiErr
     let prefix = request.log_stream_name_prefix.unwrap_or_default();
     let mut matching: Vec<_> = group.streams.iter().filter(|(name, _)| name.starts_with(&prefix)).collect();
     if by_time {
-        matching.sort_by_key(|(_, stream)| stream.events.back().map_or(stream.created, |event| event.at));
+        matching.sort_by_key(|(_, stream)| stream.told().next_back().map_or(stream.created, |event| event.at));
     }
     if request.descending {
         matching.reverse();
@@ -65,10 +65,10 @@ fn described(shared: &Shared, group: &str, name: &str, stream: &Stream) -> Value
         "arn": format!("arn:aws:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:{name}"),
         "storedBytes": 0,
     });
-    if let Some((first, last)) = stream.events.front().zip(stream.events.back()) {
+    if let Some((first, last)) = stream.told().next().zip(stream.told().next_back()) {
         body["firstEventTimestamp"] = first.at.into();
         body["lastEventTimestamp"] = last.at.into();
-        body["lastIngestionTime"] = last.at.into();
+        body["lastIngestionTime"] = last.taken_in.into();
     }
     body
 }

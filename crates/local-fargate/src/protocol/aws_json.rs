@@ -1,4 +1,4 @@
-//! AWS JSON 1.1, which ECS and CloudWatch Logs speak: the operation in a header, members as JSON, types as strict as the service's own.
+//! AWS JSON 1.1, which ECS, CloudWatch Logs, Systems Manager and KMS speak: the operation in a header, members as JSON, types as strict as the service's own.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -7,7 +7,12 @@ use crate::error::ApiError;
 
 pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 /// What stands before the operation in `X-Amz-Target`, and the service's name in a signature.
-const TARGETS: [(&str, &str); 2] = [("AmazonEC2ContainerServiceV20141113.", "ecs"), ("Logs_20140328.", "logs")];
+const TARGETS: [(&str, &str); 4] = [
+    ("AmazonEC2ContainerServiceV20141113.", "ecs"),
+    ("Logs_20140328.", "logs"),
+    ("AmazonSSM.", "ssm"),
+    ("TrentService.", "kms"),
+];
 
 /// Service and operation of an `X-Amz-Target`.
 pub(crate) fn operation(target: &str) -> Option<(&'static str, &str)> {

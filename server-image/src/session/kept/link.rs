@@ -1,7 +1,6 @@
 //! One channel of a session that outlives its connection: from where its client is to the channel's end, and why it ended.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use russh::server::{Handle, Msg};
@@ -73,7 +72,7 @@ impl Kept<'_> {
         let peer = attachment.ends.peer;
         match self.outbox.rewind(received) {
             Ok(again) => {
-                self.server.log.write(&Event::SessionResumed { session: self.session, peer, again });
+                self.server.log.write(&Event::SessionResumed { session: self.meter.session, peer, again });
                 true
             }
             // It was in reach when it was asked for, and its client takes nothing from other channels since.
@@ -88,7 +87,7 @@ impl Kept<'_> {
     /// that fails is noticed where it is read.
     async fn send_output(&self, sender: &ChannelSender<Msg>, handle: &Handle, channel: ChannelId, resumed: bool) {
         if resumed {
-            let position = Bytes::copy_from_slice(&self.received.load(Ordering::Relaxed).to_be_bytes());
+            let position = Bytes::copy_from_slice(&self.meter.received_so_far().to_be_bytes());
             let _ = sender.data(position).await;
         }
         loop {
@@ -116,8 +115,7 @@ impl Kept<'_> {
             let Ok(place) = self.input.reserve().await else { return std::future::pending().await };
             match receiver.recv().await {
                 Ok(Some(ChannelMsg::Data { data })) => {
-                    self.server.activity.touch();
-                    self.received.fetch_add(data.len() as u64, Ordering::Relaxed);
+                    self.meter.received(data.len());
                     place.send(data);
                 }
                 other => {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::task_definitions;
 use super::create::add_deployment;
-use super::{described, find};
+use super::{described, find, not_found};
 use crate::error::ApiError;
 use crate::protocol::aws_json;
 use crate::service::{Service, Status};
@@ -76,7 +76,6 @@ fn change(
         let mut world = shared.lock();
         let cluster =
             shared.cluster_name(&world, request.cluster.as_deref()).ok_or_else(ApiError::cluster_not_found)?;
-        let not_found = || ApiError::new("ServiceNotFoundException", "Service not found.");
         let arn = find(shared, &world, &cluster, &request.service).ok_or_else(not_found)?.arn.clone();
         let service = world.services.iter_mut().rfind(|known| known.arn == arn).ok_or_else(not_found)?;
         if service.status != Status::Active {

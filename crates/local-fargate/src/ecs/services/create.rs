@@ -28,6 +28,7 @@ struct Request {
     platform_version: Option<String>,
     tags: Vec<Value>,
     enable_execute_command: bool,
+    propagate_tags: Option<String>,
     #[serde(rename = "enableECSManagedTags")]
     managed_tags: bool,
     #[serde(flatten)]
@@ -117,6 +118,10 @@ fn template(
         return Ok(None);
     }
     definition.check_runnable()?;
+    if request.enable_execute_command && definition.request.task_role_arn.is_none() {
+        let message = "The service couldn't be created because a valid taskRoleArn is not being used.";
+        return Err(ApiError::invalid(message));
+    }
     let record = world.clusters.get(cluster).cloned().unwrap_or_default();
     let placed = request.placement.check(&record)?;
     let launch = Launch {
@@ -124,7 +129,7 @@ fn template(
         definition: Arc::clone(definition),
         overrides: Value::Null,
         overridden: TaskOverride::default(),
-        tags: Vec::new(),
+        tags: propagated(request, definition)?,
         group: format!("service:{}", request.service_name),
         started_by: Some(DEPLOYMENT.to_owned()),
         exec: request.enable_execute_command,
@@ -132,6 +137,16 @@ fn template(
         provider: placed.provider,
     };
     Ok(Some((launch, placed.place)))
+}
+
+/// Tags that each of its tasks gets.
+fn propagated(request: &Request, definition: &Definition) -> Result<Vec<Value>, ApiError> {
+    match request.propagate_tags.as_deref() {
+        None | Some("NONE") => Ok(Vec::new()),
+        Some("SERVICE") => Ok(request.tags.clone()),
+        Some("TASK_DEFINITION") => Ok(definition.tags.clone()),
+        Some(other) => Err(ApiError::invalid(format!("Invalid propagateTags: {other}"))),
+    }
 }
 
 /// Id of the only deployment that a service here ever has.
@@ -160,7 +175,7 @@ fn body(shared: &Shared, request: &Request, members: &Value, cluster: &str) -> R
         "schedulingStrategy": "REPLICA",
         "deploymentController": {"type": controller},
         "enableECSManagedTags": request.managed_tags,
-        "propagateTags": "NONE",
+        "propagateTags": request.propagate_tags.as_deref().unwrap_or("NONE"),
         "enableExecuteCommand": request.enable_execute_command,
     });
     let placement = &request.placement;

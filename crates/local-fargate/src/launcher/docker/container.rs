@@ -15,7 +15,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::task::JoinHandle;
 use tokio_util::io::StreamReader;
 
-use super::{HealthWatch, message};
+use super::{HealthWatch, Inside, message};
 use crate::launcher::{Exit, Log, Start};
 
 /// How long the last output of a container is waited for once it has ended.
@@ -107,6 +107,11 @@ impl Container {
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
         // One that has ended already cannot be told, and needs not.
         let _ = self.docker.kill_container(&self.id, Some(options)).await;
+    }
+
+    /// Where further programs of it run.
+    pub(crate) fn inside(&self) -> Inside {
+        Inside::new(self.docker.clone(), self.id.clone())
     }
 
     /// Tells its health.

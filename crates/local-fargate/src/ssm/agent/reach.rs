@@ -1,0 +1,106 @@
+//! What a port session can reach: the container's own ports, and hosts beyond it, save those that agents refuse.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
+use tokio::net::TcpStream;
+
+/// Addresses that a VPC's subnet keeps for itself: the first four and the last one.
+const RESERVED: usize = 4;
+/// The instance metadata service and the resolver of every VPC, in both families.
+const OF_AWS: [IpAddr; 4] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 253)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x253)),
+];
+
+/// Where an agent is on the network.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reach {
+    /// What its `localhost` is. A task that is a process of this machine has an address of its own and shares the machine's loopback.
+    pub(crate) localhost: Vec<IpAddr>,
+    /// Its subnet.
+    pub(crate) subnet: Option<IpNet>,
+}
+
+impl Reach {
+    /// Connects to a port of the container itself.
+    pub(super) async fn dial_own(&self, port: u16) -> Result<TcpStream, String> {
+        let addresses: Vec<_> = self.localhost.iter().map(|address| SocketAddr::new(*address, port)).collect();
+        connect(&addresses).await
+    }
+
+    /// Connects to a port of a host, each of its addresses in turn.
+    pub(super) async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, String> {
+        if host.is_empty() || host == "localhost" {
+            return self.dial_own(port).await;
+        }
+        let found = tokio::net::lookup_host((host, port)).await.map_err(|error| error.to_string())?;
+        let found: Vec<_> = found.collect();
+        if let Some(forbidden) = found.iter().find(|address| self.is_forbidden(address.ip())) {
+            return Err(format!("Forwarding to IP address {} is forbidden.", forbidden.ip()));
+        }
+        connect(&found).await
+    }
+
+    fn is_forbidden(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let is_reserved = |subnet: &IpNet| {
+            let last = match subnet {
+                IpNet::V4(subnet) => IpAddr::V4(subnet.broadcast()),
+                IpNet::V6(subnet) => IpAddr::V6(subnet.broadcast()),
+            };
+            address == last || (0..RESERVED).any(|index| nth(subnet, index) == Some(address))
+        };
+        OF_AWS.contains(&address) || self.subnet.as_ref().is_some_and(is_reserved)
+    }
+}
+
+fn nth(subnet: &IpNet, index: usize) -> Option<IpAddr> {
+    match subnet.network() {
+        IpAddr::V4(network) => Some(IpAddr::V4((u32::from(network).checked_add(u32::try_from(index).ok()?)?).into())),
+        IpAddr::V6(network) => Some(IpAddr::V6((u128::from(network).checked_add(u128::try_from(index).ok()?)?).into())),
+    }
+}
+
+async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
+    let mut last = "no address".to_owned();
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // Small writes of interactive programs are not held back; one that cannot be told is only slower.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => last = format!("dial tcp {address}: {error}"),
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_aws_is_forbidden_and_the_rest_is_not() {
+        let reach = Reach { localhost: Vec::new(), subnet: "10.0.1.0/24".parse().ok() };
+        let is_forbidden = |text: &str| reach.is_forbidden(text.parse().expect("an address"));
+        for address in ["169.254.169.254", "169.254.169.253", "fd00:ec2::254", "::ffff:169.254.169.254"] {
+            assert!(is_forbidden(address), "{address}");
+        }
+        for address in ["10.0.1.0", "10.0.1.2", "10.0.1.3", "10.0.1.255"] {
+            assert!(is_forbidden(address), "{address}");
+        }
+        for address in ["10.0.1.4", "10.0.2.2", "127.0.0.1", "169.254.170.2"] {
+            assert!(!is_forbidden(address), "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_forbidden_host_is_not_dialled() {
+        let error = Reach::default().dial("169.254.169.254", 80).await.expect_err("forbidden");
+        assert_eq!(error, "Forwarding to IP address 169.254.169.254 is forbidden.");
+    }
+}
