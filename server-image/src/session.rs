@@ -198,6 +198,7 @@ async fn attend(
 ) -> Outcome {
     let Spawned { mut child, group, stdin, outputs, terminal } = spawned;
     let has_terminal = terminal.is_some();
+    let has_reports = outputs.has_reports();
     let exited = OnceLock::new();
     let gone = CancellationToken::new();
     let process = async {
@@ -244,8 +245,9 @@ async fn attend(
             _ = &mut ending => {}
             _ = &mut asked => {}
             () = farewell => {}
-            // A closed channel takes no output; a stopping container still sends the last words.
-            () = closed_and(sender, &gone) => {}
+            // A closed channel takes no output, but the log takes what a file server reports; a stopping container still sends the
+            // last words.
+            () = closed_and(sender, &gone), if !has_reports => {}
         }
     };
     let _ = timeout(SESSION_GRACE - KILLED, last_words).await;

@@ -32,6 +32,11 @@ pub(super) enum Outputs {
 }
 
 impl Outputs {
+    /// Whether some of it is for the log, whoever may still take the rest.
+    pub(super) fn has_reports(&self) -> bool {
+        matches!(self, Self::Sftp { .. })
+    }
+
     /// Moves output until the process's side of it is closed everywhere, or the client takes no more.
     pub(super) async fn pump(self, sender: &ChannelSender<Msg>, meter: &Meter<'_>) {
         match self {
