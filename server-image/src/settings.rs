@@ -1,4 +1,4 @@
-//! What russh is told: a configuration for clients of our own, for OpenSSH, and for all others.
+//! What russh is told: a configuration for clients of our own, for those that exchange keys of their own accord, and for all others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const KEY_ALGORITHMS: &[Algorithm] = &[
 #[derive(Debug)]
 pub(crate) struct Configs {
     own: Arc<Config>,
-    openssh: Arc<Config>,
+    rekeying: Arc<Config>,
     unknown: Arc<Config>,
 }
 
@@ -36,14 +36,14 @@ impl Configs {
     pub(crate) fn new(host_key: &PrivateKey, key_exchange: KeyExchange) -> Self {
         let own = identification();
         let config = |peer| Arc::new(config(host_key.clone(), key_exchange, peer));
-        Self { own: config(Some(&own)), openssh: config(Some(ssh_flow::OPENSSH)), unknown: config(None) }
+        Self { own: config(Some(&own)), rekeying: config(Some(ssh_flow::OPENSSH)), unknown: config(None) }
     }
 
     /// The one for a client with this identification string.
     pub(crate) fn of(&self, client: Option<&str>) -> Arc<Config> {
         Arc::clone(match client {
             client if ssh_flow::is_own(client) => &self.own,
-            Some(client) if client.starts_with(ssh_flow::OPENSSH) => &self.openssh,
+            client if ssh_flow::is_rekeying(client) => &self.rekeying,
             _ => &self.unknown,
         })
     }

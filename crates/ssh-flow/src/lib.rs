@@ -40,6 +40,6 @@ pub use replay::{OutOfReach, Replay};
 pub use sender::ChannelSender;
 pub use settings::{
     CHANNEL_BUFFER_SIZE, CREDIT, CREDIT_BUDGET, INITIAL_CREDIT, MAXIMUM_PACKET_SIZE, Tuning, WINDOW_SIZE, is_own,
-    limits, window_size,
+    is_rekeying, limits, window_size,
 };
 pub use stream::LinkStream;

@@ -49,10 +49,15 @@ pub fn limits(peer: Option<&str>) -> Limits {
     if is_own(peer) {
         return Limits::default();
     }
-    let begins = peer.is_some_and(|peer| REKEYING.iter().any(|software| peer.starts_with(software)));
-    let bytes = if begins { FOREIGN_REKEY } else { UNKNOWN_REKEY };
+    let bytes = if is_rekeying(peer) { FOREIGN_REKEY } else { UNKNOWN_REKEY };
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     Limits { rekey_write_limit: bytes, rekey_read_limit: bytes, rekey_time_limit: FOREIGN_REKEY_TIME }
+}
+
+/// Whether a peer with this identification string is known to exchange keys of its own accord.
+#[must_use]
+pub fn is_rekeying(peer: Option<&str>) -> bool {
+    peer.is_some_and(|peer| REKEYING.iter().any(|software| peer.starts_with(software)))
 }
 
 /// Whether the peer announces credit, as our own ends do.
