@@ -8,6 +8,7 @@ mod canonical;
 mod choose;
 mod conversation;
 mod error;
+mod feeding;
 mod marker;
 mod missing;
 mod new_lines;

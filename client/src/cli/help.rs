@@ -42,8 +42,7 @@ const PS_USAGE: &str = "fargate-login ps [FLAGS]";
 const SERVICES_USAGE: &str = "fargate-login services [FLAGS]";
 const TASKS_USAGE: &str = "fargate-login tasks [--service NAME] [FLAGS]";
 const DESCRIBE_USAGE: &str = "fargate-login describe TASK [FLAGS]";
-const EXEC_USAGE: &str =
-    "fargate-login exec [--service NAME|--task TASK] [--container NAME] [FLAGS] [-- COMMAND [ARGUMENT]...]";
+const EXEC_USAGE: &str = "fargate-login exec [--service NAME|--task TASK] [FLAGS] [-- COMMAND [ARGUMENT]...]";
 const SSH_CONFIG_USAGE: &str = "fargate-login ssh-config --host NAME [FLAGS]";
 const PROXY_USAGE: &str = "fargate-login proxy --host NAME [FLAGS]";
 const STOP_USAGE: &str = "fargate-login stop TASK... [FLAGS]\nfargate-login stop --all [--everybody] [FLAGS]";
@@ -104,7 +103,7 @@ for a program      fargate-login tasks -A -o json
 what went wrong    fargate-login tasks --stopped -cluster shop";
 const DESCRIBE_EXAMPLES: &str = "one task           fargate-login describe 0123456789ab -cluster shop";
 const EXEC_EXAMPLES: &str = "a shell            fargate-login exec --service web -cluster shop
-one command        fargate-login exec --service web --container app -- bin/rails runner 'p User.count'
+one command        fargate-login exec --service web --container app -- bin/rails db:migrate
 from a pipe        fargate-login exec --task 0123456789ab -- psql shop < query.sql > result.txt";
 const EXEC_TEXT: &str = "What is not named is the only one there is, or asked for on a terminal. The command has a terminal when standard input
 and output are one. Its exit status is ours. ~. leaves.";

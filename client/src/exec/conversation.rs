@@ -5,12 +5,12 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
 use crate::options::EscapeChar;
 use crate::session::drain::Outputs;
-use crate::session::feed::{self, Changes, Keyboard, TYPE_AHEAD};
+use crate::session::feed::Keyboard;
 use crate::session::input::Input;
 use crate::session::output::Closed;
 use crate::session::terminal::{self, Terminal};
@@ -20,8 +20,9 @@ use crate::ssm::shell::{self, Output, Shell};
 use crate::ssm::{Services, Session, SsmError};
 use crate::ui::Ui;
 
-use super::canonical::{self, END_OF_FILE, FITS, NUDGE};
+use super::canonical::{END_OF_FILE, NUDGE};
 use super::error::ExecError;
+use super::feeding::{Ends, NUDGE_FIRST, tell};
 use super::marker::{Markers, Nonce, Piece};
 use super::new_lines::NewLines;
 use super::wrapper::Mode;
@@ -30,13 +31,8 @@ use super::wrapper::Mode;
 const DOUBT: Duration = Duration::from_millis(100);
 /// How long the wrapper may take to end once it may: a lost connection may have to come back for that.
 const FAREWELL: Duration = Duration::from_secs(15);
-/// The first nudge of a container's terminal; each further one comes after twice the time, up to the longest, until the last.
-const NUDGE_FIRST: Duration = Duration::from_millis(100);
-const NUDGE_LONGEST: Duration = Duration::from_secs(30);
-const NUDGE_LAST: Duration = Duration::from_secs(600);
 /// What is kept of the words before the wrapper began.
 const BEFORE_MAX: usize = 4096;
-const NO_INPUT: &str = "standard input does not reach the command: the container has no `stty` or no `cat`";
 
 /// How a session is led.
 #[derive(Debug)]
@@ -140,11 +136,12 @@ async fn converse(mut shell: Shell, streams: Streams, manner: &Manner, ui: &Ui, 
         Err(error) => return failed(error),
     };
     let keys = shell.input();
+    let ends = Ends { mode: manner.mode, keyboard: &keyboard, keys: &keys, outputs: &outputs, ui };
     let mut hearing = Hearing::new(manner, &outputs);
     let begun = hearing.begun.subscribe();
     let heard = tokio::select! {
         heard = hearing.hear(&mut shell) => heard.map_err(|Closed| Ok(Ended::OutputClosed)),
-        left = tell(input, &keyboard, changes, &keys, begun, manner.mode, &outputs, ui) => Err(left),
+        left = tell((input, changes), begun, ends) => Err(left),
         () = stop.first.cancelled() => Err(Err(SessionError::Cancelled)),
     };
     let (ended, is_over) = match heard {
@@ -271,103 +268,6 @@ impl<'a> Hearing<'a> {
             }
             Ok(()) => Err(ExecError::NoStatus),
         }
-    }
-}
-
-/// Tells the command what is typed or read, and its terminal its size; returns only when the user leaves.
-///
-/// # Errors
-/// [`SessionError::Input`].
-#[expect(clippy::too_many_arguments, reason = "each is one of the ends of the session")]
-async fn tell(
-    input: Input,
-    keyboard: &Keyboard,
-    mut changes: Changes,
-    keys: &shell::Input,
-    mut begun: watch::Receiver<Option<bool>>,
-    mode: Mode,
-    outputs: &Outputs,
-    ui: &Ui,
-) -> Result<Ended, SessionError> {
-    // What is typed before could be taken for something else. The sender lives as long as this.
-    let piped = begun.wait_for(Option::is_some).await.is_ok_and(|begun| *begun == Some(true));
-    if mode == Mode::Pipes {
-        return match feed_pipe(input, keys, piped, ui).await {
-            Ok(never) => match never {},
-            Err(error) => Err(SessionError::Input(error)),
-        };
-    }
-    let (typed_tx, mut typed) = mpsc::channel::<Bytes>(TYPE_AHEAD);
-    let typing = async {
-        while let Some(bytes) = typed.recv().await {
-            // A session that has ended is told where it is heard.
-            let _ = keys.send(bytes).await;
-        }
-        std::future::pending::<Infallible>().await
-    };
-    let resizing = async {
-        loop {
-            let (columns, rows) = keyboard.changed(&mut changes).await;
-            let _ = keys.resize(columns, rows).await;
-        }
-    };
-    tokio::select! {
-        left = feed::read(input, keyboard, typed_tx, &outputs.stderr) => left,
-        never = typing => match never {},
-        () = resizing => Ok(Ended::Left),
-    }
-}
-
-/// Standard input for a command with pipes, and its end.
-async fn feed_pipe(mut input: Input, keys: &shell::Input, piped: bool, ui: &Ui) -> std::io::Result<Infallible> {
-    if !piped {
-        if input.next().await?.is_some() {
-            ui.warn(NO_INPUT);
-        }
-        return std::future::pending().await;
-    }
-    let (mut fed, mut ended, mut nudges) = (0_usize, false, Nudges::default());
-    loop {
-        let bytes = tokio::select! {
-            chunk = input.next(), if !ended => {
-                let chunk = chunk?.unwrap_or_default();
-                ended = chunk.is_empty();
-                fed = fed.saturating_add(chunk.len());
-                nudges = Nudges::default();
-                if ended { vec![END_OF_FILE] } else { canonical::typed(&chunk) }
-            }
-            () = nudges.next(), if fed >= FITS => vec![NUDGE],
-            else => return std::future::pending().await,
-        };
-        // A session that has ended is told where it is heard.
-        let _ = keys.send(bytes.into()).await;
-    }
-}
-
-/// When a terminal that was full is nudged, counted from what was typed last.
-#[derive(Debug)]
-struct Nudges {
-    began: Instant,
-    pause: Duration,
-    at: Instant,
-}
-
-impl Default for Nudges {
-    fn default() -> Self {
-        let began = Instant::now();
-        Self { began, pause: NUDGE_FIRST, at: began + NUDGE_FIRST }
-    }
-}
-
-impl Nudges {
-    /// Waits for the next; for ever after the last. Cancel-safe.
-    async fn next(&mut self) {
-        if self.began.elapsed() >= NUDGE_LAST {
-            return std::future::pending().await;
-        }
-        sleep_until(self.at).await;
-        self.pause = (self.pause * 2).min(NUDGE_LONGEST);
-        self.at = Instant::now() + self.pause;
     }
 }
 

@@ -79,28 +79,18 @@ kill -9 $! 2>/dev/null
 
 /// The line for ExecuteCommand that runs a command in the wrapper; an empty one is a shell.
 pub(super) fn line(mode: Mode, nonce: &Nonce, command: &[String]) -> String {
-    let middle = match mode {
-        Mode::Terminal => TERMINAL,
-        Mode::Pipes => PIPES,
-    };
-    let script = format!("{BEGIN}{middle}{END}");
+    let script = script(mode);
     let words = [SHELL, "-c", &script, "sh", nonce.text()];
     quote::line(words.into_iter().chain(command.iter().map(String::as_str)))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_follows_the_wrapper_word_by_word() {
-        let nonce = Nonce::draw();
-        let command = ["echo", "it's", "", "a\nb"].map(str::to_owned);
-        for mode in [Mode::Terminal, Mode::Pipes] {
-            let words = quote::tests::split(&line(mode, &nonce, &command)).expect("words");
-            assert_eq!(words[..2], [SHELL, "-c"]);
-            assert_eq!(words[3..5], ["sh", nonce.text()]);
-            assert_eq!(words[5..], command);
-        }
-    }
+fn script(mode: Mode) -> String {
+    let middle = match mode {
+        Mode::Terminal => TERMINAL,
+        Mode::Pipes => PIPES,
+    };
+    format!("{BEGIN}{middle}{END}")
 }
+
+#[cfg(test)]
+mod tests;
