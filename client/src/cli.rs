@@ -1,6 +1,7 @@
 //! The command line: arguments, `FARGATE_LOGIN_*` variables and configuration files become an [`Invocation`].
 
 mod errand;
+mod exec;
 mod fargate_size;
 mod file_values;
 pub(crate) mod flags;
@@ -82,6 +83,7 @@ pub fn parse(
         Some(Sub::Services(flags)) => listing::services(flags, Surroundings { matches: &matches, env, cwd }),
         Some(Sub::Tasks(flags)) => listing::tasks(flags, Surroundings { matches: &matches, env, cwd }),
         Some(Sub::Describe(flags)) => listing::describe(flags, Surroundings { matches: &matches, env, cwd }),
+        Some(Sub::Exec(flags)) => exec::exec(*flags, Surroundings { matches: &matches, env, cwd }),
         Some(Sub::Gc(flags)) => gc(flags, &matches, env, cwd),
         Some(Sub::Proxy(flags)) => openssh::proxy(*flags, &args, &matches, env, cwd),
         Some(Sub::SshConfig(flags)) => openssh::ssh_config(*flags, &args, &matches, env, cwd),
@@ -109,6 +111,7 @@ fn command() -> Command {
         .mut_subcommand(translate::SERVICES, of(help::services))
         .mut_subcommand(translate::TASKS, of(help::tasks))
         .mut_subcommand(translate::DESCRIBE, of(help::describe))
+        .mut_subcommand(translate::EXEC, of(help::exec))
         .mut_subcommand(translate::GC, of(help::gc))
         .mut_subcommand(translate::SSH_CONFIG, |command| of(help::ssh_config)(hide_unused(command)))
         .mut_subcommand(translate::PROXY, |command| of(help::proxy)(hide_unused(command)))

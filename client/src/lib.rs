@@ -4,7 +4,7 @@
 //! line into [`options::Options`]; [`origin`] settles which task definition it is about, [`like_service`] and [`mod@derive`] being
 //! the two ways to find one; [`plan`] fills in the rest; [`ingress`] lets the caller in, where that is asked for; [`task`] launches
 //! it; [`ready`] waits until it answers, and [`announcement`] for the host key in its log where that is trusted; `ssh` authenticates; `session` runs what was asked for, [`forward`] beside it, and [`recording`] keeps what it shows; [`login`] is the sentence over all
-//! of them. [`gc`] clears away what is left, [`fleet`] shows and stops what runs, [`listing`] tells of what others run, and [`openssh`] has OpenSSH's client use a run. [`ssm`] is the way to a
+//! of them. [`gc`] clears away what is left, [`fleet`] shows and stops what runs, [`listing`] tells of what others run, [`exec`] runs a command there, and [`openssh`] has OpenSSH's client use a run. [`ssm`] is the way to a
 //! container that has no way in: sessions of AWS Systems Manager. Beside it stand [`aws`] (one operation to a
 //! file), [`ui`] (all of our own talk), [`signals`], [`timings`] and
 //! [`price`].
@@ -16,6 +16,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod derive;
 pub mod error;
+pub mod exec;
 pub mod files;
 pub mod fleet;
 pub mod forward;

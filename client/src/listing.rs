@@ -3,11 +3,11 @@
 
 mod addresses;
 mod columns;
-mod describe;
+pub(crate) mod describe;
 mod exec;
 mod json;
 mod services;
-mod tasks;
+pub(crate) mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -47,20 +47,20 @@ pub async fn run(options: ListingOptions, aws: &Aws, ui: &Ui, stop: &Stop) -> u8
 
 /// Where to look, and how to tell.
 #[derive(Clone, Copy, Debug)]
-struct Place<'a> {
-    clusters: &'a Clusters,
-    json: bool,
-    aws: &'a Aws,
-    ui: &'a Ui,
+pub(crate) struct Place<'a> {
+    pub(crate) clusters: &'a Clusters,
+    pub(crate) json: bool,
+    pub(crate) aws: &'a Aws,
+    pub(crate) ui: &'a Ui,
 }
 
 /// What is known of things of one kind, and where nothing could be known.
 #[derive(Debug)]
-struct Found<T> {
-    items: Vec<T>,
+pub(crate) struct Found<T> {
+    pub(crate) items: Vec<T>,
     /// Whether any cluster had a list, be it an empty one.
     any_listed: bool,
-    failures: Vec<ServiceError>,
+    pub(crate) failures: Vec<ServiceError>,
 }
 
 impl<T> Default for Found<T> {
@@ -71,7 +71,7 @@ impl<T> Default for Found<T> {
 
 impl Place<'_> {
     /// The clusters that are meant.
-    async fn names(&self) -> Result<Vec<String>, ServiceError> {
+    pub(crate) async fn names(&self) -> Result<Vec<String>, ServiceError> {
         fleet::names(self.clusters, self.aws, self.ui).await
     }
 
@@ -127,7 +127,7 @@ impl Place<'_> {
     }
 
     /// Where it was looked, for people.
-    fn wherever(&self) -> String {
+    pub(crate) fn wherever(&self) -> String {
         match self.clusters {
             Clusters::Default => format!("in cluster {}", fleet::DEFAULT_CLUSTER),
             Clusters::Named(name) => format!("in cluster {}", last_part(name)),
@@ -143,6 +143,6 @@ fn once_each(arns: Vec<String>) -> Vec<String> {
 }
 
 /// The part of an ARN that people read.
-fn last_part(arn: &str) -> &str {
+pub(crate) fn last_part(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }

@@ -3,6 +3,7 @@
 
 pub mod carry;
 pub mod errand;
+pub mod exec;
 pub mod file;
 pub mod listing;
 pub mod openssh;
@@ -18,6 +19,7 @@ use crate::aws::run_task::CapacityProvider;
 use crate::forward::Forwards;
 pub use carry::{Carried, GetWhen};
 pub use errand::{Errand, RemoteCommand};
+pub use exec::ExecOptions;
 pub use listing::{ListingOptions, Subject, TaskFilter};
 pub use openssh::{Host, ProxyOptions, SshConfigOptions};
 
@@ -35,6 +37,8 @@ pub enum Invocation {
     Fleet(FleetOptions),
     /// Tell of services and tasks, whoever has made them.
     Listing(ListingOptions),
+    /// Run a command in a task that runs already.
+    Exec(ExecOptions),
     /// Connect OpenSSH to a host's run, or own that run.
     Proxy(Box<ProxyOptions>),
     /// Tell OpenSSH of a host.

@@ -3,9 +3,9 @@
 mod ask;
 pub mod command;
 mod conversation;
-mod drain;
+pub(crate) mod drain;
 pub mod escape;
-mod feed;
+pub(crate) mod feed;
 pub mod input;
 #[cfg(test)]
 mod lost_connection;
@@ -230,7 +230,7 @@ pub(crate) fn wants_pty(tty: Tty, shell: bool, on_terminal: bool) -> bool {
 
 /// How a visit ended that nothing went wrong with.
 #[derive(Debug)]
-enum Ended {
+pub(crate) enum Ended {
     /// The channel is closed, and everything it brought is queued for output.
     Closed(ExitStatus),
     /// Standard output cannot be written any more.

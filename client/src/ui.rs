@@ -104,6 +104,13 @@ impl Ui {
         self.line(text);
     }
 
+    /// A question, which is answered behind it on the same line.
+    pub fn prompt(&self, text: &str) {
+        let mut stderr = anstream::stderr().lock();
+        // A closed stderr leaves nobody to ask.
+        let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
+    }
+
     fn line(&self, text: &str) {
         if let Some(audience) = &self.audience {
             return audience.warn(text);

@@ -88,6 +88,11 @@ fn help_of_tasks() {
 }
 
 #[test]
+fn help_of_exec() {
+    snapshot("help_of_exec", &seen(&["exec", "--help"], &[]));
+}
+
+#[test]
 fn help_of_describe() {
     snapshot("help_of_describe", &seen(&["describe", "--help"], &[]));
 }

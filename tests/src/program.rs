@@ -222,6 +222,11 @@ impl Running {
         }
     }
 
+    /// Reads its standard output no more.
+    pub fn close_stdout(&mut self) {
+        drop(self.child.stdout.take());
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
@@ -230,10 +235,10 @@ impl Running {
     pub fn wait(mut self) -> Finished {
         drop(self.child.stdin.take());
         let began = Instant::now();
-        let mut stdout = self.child.stdout.take().expect("a pipe");
+        let stdout = self.child.stdout.take();
         let reader = std::thread::spawn(move || {
             let mut bytes = Vec::new();
-            stdout.read_to_end(&mut bytes).map(|_| bytes)
+            stdout.map_or(Ok(0), |mut stdout| stdout.read_to_end(&mut bytes)).map(|_| bytes)
         });
         let mut rest = Vec::new();
         self.stderr.read_to_end(&mut rest).expect("a pipe");

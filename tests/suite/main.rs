@@ -3,6 +3,7 @@
 mod audit;
 mod conformance;
 mod crash;
+mod ecs_exec;
 mod errors;
 mod exec;
 mod faults;

@@ -65,6 +65,26 @@ fn the_policies_are_enough_for_what_a_login_calls() {
 }
 
 #[test]
+fn the_policy_is_enough_for_exec() {
+    let world = super::ecs_exec::one_task();
+    let before = world.calls().len();
+    let exec = || world.program().args(["exec", "--", "sh", "-c", "echo on; read line"]);
+    let mut cut = exec().start();
+    cut.read_until("on");
+    world.stand_in().cut_sessions();
+    cut.feed(b"go\n");
+    assert_eq!(cut.wait().code, 0);
+    let mut left = exec().start();
+    left.read_until("on");
+    left.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(left.wait().code, 143);
+    world.stand_in().inject(local_fargate::Fault::AgentNotConnected);
+    assert_eq!(exec().run().code, 255);
+    let called: BTreeSet<_> = world.calls().split_off(before).into_iter().collect();
+    assert_eq!(called, allowed("exec.json"), "what is called, and no more");
+}
+
+#[test]
 fn the_policy_is_enough_for_listings() {
     let world = account(&[("web", 1)]);
     let before = world.calls().len();

@@ -64,7 +64,7 @@ fn denied(action: &str, message: &str) -> Vec<String> {
                 .to_owned(),
         ],
         _ if action == "ecs:ExecuteCommand" => {
-            vec!["allow `ecs:ExecuteCommand` on the cluster and on the task".to_owned()]
+            vec!["allow `ecs:ExecuteCommand` on the cluster and on the task: task-definitions/iam/exec.json is the least that is needed".to_owned()]
         }
         _ if action.starts_with("ssm:") => {
             vec![format!("allow `{action}` on `arn:aws:ssm:*:*:session/${{aws:userid}}-*`")]

@@ -1,5 +1,6 @@
 //! Every flag, as clap reads it. Nothing of this leaves `cli`: what leaves is an [`crate::options::Invocation`].
 
+mod exec;
 mod files;
 mod fleet;
 mod forwards;
@@ -17,6 +18,7 @@ use super::ssh_option::{self, SshOption};
 use super::values::{self, Local, Variable};
 use super::{fargate_size, help, ingress_values};
 use crate::options::{Derive, EscapeChar, HostKeyMode, Latency, Launcher, TimingsFormat};
+pub(super) use exec::ExecFlags;
 pub(super) use files::{CopyFlags, FileFlags};
 pub(super) use fleet::{GcFlags, PsFlags, Reach, StopFlags};
 pub(super) use forwards::{ForwardFlags, TunnelFlags};
@@ -52,6 +54,8 @@ pub(super) enum Sub {
     Tasks(TasksFlags),
     /// Tell everything about one task that one needs to choose a container of it
     Describe(DescribeFlags),
+    /// Run a command, or a shell, in a task that runs already (ECS Exec)
+    Exec(Box<ExecFlags>),
     /// Stop tasks that logins have started
     Stop(StopFlags),
     /// Take away what earlier runs left: tasks past their life, rules that let them in, task definitions

@@ -32,6 +32,7 @@ const USAGE: &str = "fargate-login [FLAGS] [-- COMMAND [ARGUMENT]...]
 fargate-login [FLAGS] -L SPEC --exec -- PROGRAM [ARGUMENT]...
 fargate-login forward SPEC... [FLAGS]
 fargate-login cp [-r] SOURCE... DESTINATION [FLAGS]
+fargate-login exec [--service NAME|--task TASK] [-- COMMAND [ARGUMENT]...]
 fargate-login services|tasks|describe|ps|stop|gc|local|ssh-config|proxy [FLAGS]";
 const FORWARD_USAGE: &str = "fargate-login forward SPEC... [FLAGS]";
 const CP_USAGE: &str = "fargate-login cp [-r] [--resume] SOURCE... DESTINATION [FLAGS]";
@@ -41,6 +42,7 @@ const PS_USAGE: &str = "fargate-login ps [FLAGS]";
 const SERVICES_USAGE: &str = "fargate-login services [FLAGS]";
 const TASKS_USAGE: &str = "fargate-login tasks [--service NAME] [FLAGS]";
 const DESCRIBE_USAGE: &str = "fargate-login describe TASK [FLAGS]";
+const EXEC_USAGE: &str = "fargate-login exec [--service NAME|--task TASK] [FLAGS] [-- COMMAND [ARGUMENT]...]";
 const SSH_CONFIG_USAGE: &str = "fargate-login ssh-config --host NAME [FLAGS]";
 const PROXY_USAGE: &str = "fargate-login proxy --host NAME [FLAGS]";
 const STOP_USAGE: &str = "fargate-login stop TASK... [FLAGS]\nfargate-login stop --all [--everybody] [FLAGS]";
@@ -54,6 +56,7 @@ stop        stop some of them
 services    show the services of a cluster
 tasks       show the tasks of a cluster, whoever has started them
 describe    tell everything about one of them: containers, addresses, ECS Exec
+exec        run a command in one of them (ECS Exec)
 gc          take away what earlier runs left: tasks, rules that let them in, task definitions
 ssh-config  tell OpenSSH of a task, which ssh, scp, rsync, git and editors then start on demand
 proxy       connect OpenSSH to that task: what its configuration runs";
@@ -99,6 +102,11 @@ const TASKS_EXAMPLES: &str = "of one service     fargate-login tasks --service w
 for a program      fargate-login tasks -A -o json
 what went wrong    fargate-login tasks --stopped -cluster shop";
 const DESCRIBE_EXAMPLES: &str = "one task           fargate-login describe 0123456789ab -cluster shop";
+const EXEC_EXAMPLES: &str = "a shell            fargate-login exec --service web -cluster shop
+one command        fargate-login exec --service web --container app -- bin/rails db:migrate
+from a pipe        fargate-login exec --task 0123456789ab -- psql shop < query.sql > result.txt";
+const EXEC_TEXT: &str = "What is not named is the only one there is, or asked for on a terminal. The command has a terminal when standard input
+and output are one. Its exit status is ours. ~. leaves.";
 const STOP_EXAMPLES: &str = "one task           fargate-login stop 0123456789ab -cluster tools
 your own           fargate-login stop --all";
 
@@ -169,6 +177,14 @@ pub(super) fn tasks(command: &Command) -> String {
 /// The screen of `describe`.
 pub(super) fn describe(command: &Command) -> String {
     small(command, DESCRIBE_USAGE, DESCRIBE_EXAMPLES)
+}
+
+/// The screen of `exec`.
+pub(super) fn exec(command: &Command) -> String {
+    let mut text = small(command, EXEC_USAGE, EXEC_EXAMPLES);
+    text.push('\n');
+    section(&mut text, "About", &wrap(EXEC_TEXT, WIDTH - 2).join("\n"));
+    text.trim_end().to_owned() + "\n"
 }
 
 /// The screen of `stop`.
@@ -299,6 +315,7 @@ mod tests {
             (of("services"), plain(&services(of("services")))),
             (of("tasks"), plain(&tasks(of("tasks")))),
             (of("describe"), plain(&describe(of("describe")))),
+            (of("exec"), plain(&exec(of("exec")))),
             (of("ssh-config"), plain(&ssh_config(of("ssh-config")))),
             (of("proxy"), plain(&proxy(of("proxy")))),
         ];

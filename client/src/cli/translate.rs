@@ -8,7 +8,7 @@ use super::values::BadValue;
 use super::wrong::{Origin, UsageError};
 
 /// Words that may stand alone; `help` is clap's.
-const SUBCOMMANDS: [&str; 13] = [
+const SUBCOMMANDS: [&str; 14] = [
     "login",
     "forward",
     "cp",
@@ -17,6 +17,7 @@ const SUBCOMMANDS: [&str; 13] = [
     "services",
     "tasks",
     "describe",
+    "exec",
     "stop",
     "gc",
     "ssh-config",
@@ -36,6 +37,7 @@ pub(super) const STOP: &str = "stop";
 pub(super) const SERVICES: &str = "services";
 pub(super) const TASKS: &str = "tasks";
 pub(super) const DESCRIBE: &str = "describe";
+pub(super) const EXEC: &str = "exec";
 pub(super) const SSH_CONFIG: &str = "ssh-config";
 pub(super) const PROXY: &str = "proxy";
 
@@ -73,7 +75,7 @@ fn subcommand(error: &clap::Error) -> &'static str {
         _ => String::new(),
     };
     let is_named = |name: &&str| usage.contains(&format!(" {name} "));
-    [GC, PS, STOP, SERVICES, TASKS, DESCRIBE, SSH_CONFIG, PROXY].into_iter().find(is_named).unwrap_or(LOCAL)
+    [GC, PS, STOP, SERVICES, TASKS, DESCRIBE, EXEC, SSH_CONFIG, PROXY].into_iter().find(is_named).unwrap_or(LOCAL)
 }
 
 /// A token that is no flag and no subcommand here. clap takes values off flags, but leaves bare words whole.

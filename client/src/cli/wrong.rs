@@ -107,6 +107,17 @@ pub(crate) enum UsageError {
     /// `describe` without a task.
     #[error("there is no task to describe")]
     NothingToDescribe,
+    /// Two flags that say the same, or the opposite.
+    #[error("{} exclude each other", both(.one, .other))]
+    Exclude {
+        /// One.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// `exec --no-shell` alone.
+    #[error("`--no-shell` has no command")]
+    NothingWithoutShell,
     /// `stop` with tasks, and with `--all`.
     #[error("tasks are named beside `--all` or `--everybody`")]
     TasksAndAll,
@@ -222,7 +233,8 @@ impl Advice for UsageError {
             Self::NothingToDescribe => {
                 "write `fargate-login describe TASK`, as `fargate-login tasks` shows them".to_owned()
             }
-            Self::ClusterAndAll => "leave one of the two out".to_owned(),
+            Self::NothingWithoutShell => "write `fargate-login exec --no-shell -- PROGRAM [ARGUMENT]...`".to_owned(),
+            Self::ClusterAndAll | Self::Exclude { .. } => "leave one of the two out".to_owned(),
             Self::TasksAndAll => "name tasks, or write `--all`, or `--all --everybody`".to_owned(),
             Self::UnknownSubcommand { word, nearest } => return subcommand_hints(word, nearest.as_deref()),
             Self::OnlyForLocal { flag } => format!("write `fargate-login local {flag} ...`"),

@@ -18,7 +18,7 @@ use crate::fleet::clock::now;
 
 /// Why there is nothing to tell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-enum DescribeError {
+pub(crate) enum DescribeError {
     /// It is not known which clusters there are.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -91,7 +91,15 @@ pub(super) async fn run(place: Place<'_>, name: &str) -> u8 {
     }
 }
 
-async fn find(place: Place<'_>, name: &str, failures: &mut Vec<ServiceError>) -> Result<ListedTask, DescribeError> {
+/// The task that somebody means by an id, the beginning of one, or an ARN. Clusters that could not be looked at are added to `failures`.
+///
+/// # Errors
+/// [`DescribeError`].
+pub(crate) async fn find(
+    place: Place<'_>,
+    name: &str,
+    failures: &mut Vec<ServiceError>,
+) -> Result<ListedTask, DescribeError> {
     let unknown = || DescribeError::Unknown { name: last_part(name).to_owned(), place: place.wherever() };
     let mut found = match TaskName::parse(name) {
         TaskName::Arn { region, cluster, id } => {

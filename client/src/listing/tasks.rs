@@ -18,12 +18,12 @@ use crate::options::Clusters;
 /// No cluster that was looked at has the service.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no service `{name}` {place}")]
-pub(super) struct NoService {
-    pub(super) name: String,
+pub(crate) struct NoService {
+    pub(crate) name: String,
     /// Where it was looked.
-    pub(super) place: String,
+    pub(crate) place: String,
     /// The one that was probably meant.
-    pub(super) nearest: Option<String>,
+    pub(crate) nearest: Option<String>,
 }
 
 impl Advice for NoService {
@@ -66,7 +66,7 @@ pub(super) async fn run(place: Place<'_>, filter: &TaskFilter) -> u8 {
 }
 
 /// The tasks of these clusters, cluster by cluster, those of one group beside each other, the oldest first.
-pub(super) async fn find(place: Place<'_>, names: Vec<String>, filter: &TaskFilter) -> Found<ListedTask> {
+pub(crate) async fn find(place: Place<'_>, names: Vec<String>, filter: &TaskFilter) -> Found<ListedTask> {
     let list = async |cluster: &str| list_all_tasks(place.aws, cluster, filter).await;
     let describe = async |cluster: &str, arns: &[String]| describe_listed(place.aws, cluster, arns).await;
     let mut found = place.gather("Tasks", names, TASKS_MAX, list, describe).await;
@@ -79,7 +79,7 @@ pub(super) async fn find(place: Place<'_>, names: Vec<String>, filter: &TaskFilt
 }
 
 /// Takes out that a cluster has no such service, unless none has: then its name is the answer.
-fn without_service(found: &mut Found<ListedTask>, filter: &TaskFilter) -> Option<String> {
+pub(crate) fn without_service(found: &mut Found<ListedTask>, filter: &TaskFilter) -> Option<String> {
     let count = found.failures.len();
     found.failures.retain(|error| error.code() != Some("ServiceNotFoundException"));
     let is_missing = found.failures.len() < count;
@@ -88,7 +88,8 @@ fn without_service(found: &mut Found<ListedTask>, filter: &TaskFilter) -> Option
     if all_lack_it { filter.service.clone() } else { None }
 }
 
-async fn nearest_service(place: Place<'_>, name: &str) -> Option<String> {
+/// The service of the cluster that was probably meant.
+pub(crate) async fn nearest_service(place: Place<'_>, name: &str) -> Option<String> {
     // In all clusters it would cost more calls than a suggestion is worth.
     let cluster = match place.clusters {
         Clusters::All => return None,
@@ -151,14 +152,14 @@ pub(super) fn service(task: &ListedTask) -> Option<String> {
 }
 
 /// ECS's word; a task that is meant to end says so.
-pub(super) fn status(task: &ListedTask) -> String {
+pub(crate) fn status(task: &ListedTask) -> String {
     match (task.last_status.as_str(), task.desired_status.as_str()) {
         (last @ ("PROVISIONING" | "PENDING" | "ACTIVATING" | "RUNNING"), "STOPPED") => format!("{last}, to be STOPPED"),
         (last, _) => last.to_owned(),
     }
 }
 
-pub(super) fn private_address(task: &ListedTask) -> Option<String> {
+pub(crate) fn private_address(task: &ListedTask) -> Option<String> {
     let interface = task.interface.as_ref()?;
     interface.private_ipv4.or(interface.ipv6).map(|address| address.to_string())
 }
@@ -168,6 +169,6 @@ pub(super) fn public_address(task: &ListedTask) -> Option<String> {
 }
 
 /// `family:revision`.
-pub(super) fn definition(task: &ListedTask) -> String {
+pub(crate) fn definition(task: &ListedTask) -> String {
     last_part(&task.task_definition_arn).to_owned()
 }

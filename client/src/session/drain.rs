@@ -19,9 +19,9 @@ const STDERR: u32 = 1;
 
 /// Standard output and standard error.
 #[derive(Debug)]
-pub(super) struct Outputs {
-    pub(super) stdout: Output,
-    pub(super) stderr: Output,
+pub(crate) struct Outputs {
+    pub(crate) stdout: Output,
+    pub(crate) stderr: Output,
 }
 
 /// What has come of a session so far, over all its channels.
@@ -116,7 +116,7 @@ fn name(signal: Sig) -> String {
 }
 
 impl Outputs {
-    pub(super) fn start(stdout: OwnedFd, stderr: OwnedFd, recorder: Option<&Recorder>) -> io::Result<Self> {
+    pub(crate) fn start(stdout: OwnedFd, stderr: OwnedFd, recorder: Option<&Recorder>) -> io::Result<Self> {
         let [stdout, stderr] = [("stdout", stdout), ("stderr", stderr)].map(|(name, fd)| Output::start(name, fd));
         Ok(Self {
             stdout: stdout?.recorded(recorder.cloned(), Stream::Stdout),
@@ -129,7 +129,7 @@ impl Outputs {
     /// # Errors
     /// The session's own; [`SessionError::Output`] when what it brought could not be written; [`SessionError::Cancelled`]
     /// while waiting for a slow reader.
-    pub(super) async fn finish(
+    pub(crate) async fn finish(
         self,
         ended: Result<Ended, SessionError>,
         cancel: &CancellationToken,

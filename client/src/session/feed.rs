@@ -23,7 +23,7 @@ use crate::recording::Recorder;
 const ESCAPE: EscapeChar = EscapeChar::Byte(b'~');
 /// Chunks that may be typed ahead of a remote that takes none: `~.` must be read even then. A terminal gives at most 4 KiB
 /// at once (n_tty's buffer), so this is bounded by 4 MiB.
-const TYPE_AHEAD: usize = 1024;
+pub(crate) const TYPE_AHEAD: usize = 1024;
 /// Chunks that wait besides the one under way when nobody types.
 const READ_AHEAD: usize = 1;
 /// How often we look whether a shell has brought us to the front: it says nothing to a job that was already running.
@@ -33,7 +33,7 @@ const LEFT: &str = "\r\nSession left by escape.\r\n";
 
 /// What a session has of our terminal: nothing, when the remote has none either.
 #[derive(Debug)]
-pub(super) struct Keyboard {
+pub(crate) struct Keyboard {
     raw: Option<RawMode>,
     escape: Option<EscapeChar>,
     recorder: Option<Recorder>,
@@ -41,7 +41,7 @@ pub(super) struct Keyboard {
 
 /// What may happen to our terminal: a new size, or that we are continued after a stop.
 #[derive(Debug)]
-pub(super) struct Changes {
+pub(crate) struct Changes {
     resized: Signal,
     resumed: Signal,
 }
@@ -52,7 +52,7 @@ impl Keyboard {
     ///
     /// # Errors
     /// When signals cannot be caught.
-    pub(super) fn open(
+    pub(crate) fn open(
         terminal: Option<Terminal>,
         pty: bool,
         escape: Option<EscapeChar>,
@@ -73,7 +73,7 @@ impl Keyboard {
     }
 
     /// The terminal, if there is one.
-    pub(super) fn terminal(&self) -> Option<&Terminal> {
+    pub(crate) fn terminal(&self) -> Option<&Terminal> {
         self.raw.as_ref().map(RawMode::terminal)
     }
 
@@ -91,20 +91,27 @@ impl Keyboard {
 
     /// Tells the remote each new size of the terminal, if it can be told, and makes the terminal raw again when we are continued.
     pub(super) async fn follow(&self, changes: &mut Changes, requests: Option<&ChannelWriteHalf<Msg>>) -> Infallible {
-        let Some(raw) = &self.raw else { return std::future::pending().await };
         loop {
-            tokio::select! {
-                _ = changes.resized.recv() => {}
-                _ = changes.resumed.recv() => raw.enter(),
-            }
-            if let Some(recorder) = &self.recorder {
-                let size = size(Some(raw.terminal()));
-                recorder.resize(size.ws_col, size.ws_row);
-            }
+            self.changed(changes).await;
             if let Some(requests) = requests {
                 self.tell_size(requests).await;
             }
         }
+    }
+
+    /// Waits for a change of the terminal, and makes it raw again when we are continued. Answers its size now, in columns and rows; for
+    /// ever pending without a terminal. Cancel-safe.
+    pub(crate) async fn changed(&self, changes: &mut Changes) -> (u32, u32) {
+        let Some(raw) = &self.raw else { return std::future::pending().await };
+        tokio::select! {
+            _ = changes.resized.recv() => {}
+            _ = changes.resumed.recv() => raw.enter(),
+        }
+        let size = size(Some(raw.terminal()));
+        if let Some(recorder) = &self.recorder {
+            recorder.resize(size.ws_col, size.ws_row);
+        }
+        (size.ws_col.into(), size.ws_row.into())
     }
 
     /// Tells the remote the size of the terminal, if there is one.
@@ -179,7 +186,7 @@ impl Typed {
 ///
 /// # Errors
 /// [`SessionError::Input`]: what cannot be read must not look like its end.
-pub(super) async fn read(
+pub(crate) async fn read(
     mut input: Input,
     keyboard: &Keyboard,
     chunks_tx: mpsc::Sender<Bytes>,

@@ -162,6 +162,8 @@ const FRAGMENTS: &[(&[&str], Meaning)] = &[
     }),
     (&["kms", "encryption", "data key", "decrypt"], |words| SsmError::AgentEncryption { words }),
     (&["terminated"], |words| SsmError::Terminated { words }),
+    // Behind those of ports, whose connections time out too.
+    (&["timed out"], |words| SsmError::Idle { words }),
 ];
 
 impl SsmError {
@@ -232,6 +234,7 @@ mod tests {
             ("Your session timed out due to inactivity and has been terminated.", "because nobody used it"),
             ("Forwarding to IP address 169.254.169.254 is forbidden.", "does not forward to that host"),
             ("Unable to connect to specified port: dial tcp [::1]:81: connect: connection refused", "the port refuses"),
+            ("Session ecs-execute-command-0a timed out.", "because nobody used it"),
             ("Failed to decrypt data key: AccessDeniedException", "cannot encrypt the session"),
             ("The session was terminated by an administrator", "was terminated"),
             ("Session reached its maximum session duration", "longest duration"),
