@@ -6,6 +6,7 @@ pub mod errand;
 pub mod file;
 pub mod listing;
 pub mod openssh;
+pub mod tunnel;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use carry::{Carried, GetWhen};
 pub use errand::{Errand, RemoteCommand};
 pub use listing::{ListingOptions, Subject, TaskFilter};
 pub use openssh::{Host, ProxyOptions, SshConfigOptions};
+pub use tunnel::{Through, TunnelOptions, TunnelPurpose};
 
 /// What one start of the program is to do.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub enum Invocation {
     Fleet(FleetOptions),
     /// Tell of services and tasks, whoever has made them.
     Listing(ListingOptions),
+    /// Forward through a target that runs already.
+    Tunnel(Box<TunnelOptions>),
     /// Connect OpenSSH to a host's run, or own that run.
     Proxy(Box<ProxyOptions>),
     /// Tell OpenSSH of a host.

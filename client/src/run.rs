@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::io::Write as _;
 
+use aws_config::SdkConfig;
+
 use crate::aws::Aws;
 use crate::error::{EXIT_FAILURE, EXIT_USAGE};
-use crate::options::{FleetOptions, GcOptions, Invocation, ListingOptions, Options, ProxyOptions};
+use crate::options::{FleetOptions, GcOptions, Invocation, ListingOptions, Options, ProxyOptions, TunnelOptions};
 use crate::signals::Stop;
 use crate::ui::Ui;
-use crate::{aws, cli, fleet, gc, listing, local, login, openssh};
+use crate::{aws, cli, fleet, forward, gc, listing, local, login, openssh};
 
 /// Worker threads: one moves bytes while the other encrypts; more would only wait.
 const WORKER_THREADS: usize = 2;
@@ -60,6 +62,7 @@ async fn dispatch(invocation: Invocation) -> u8 {
         Invocation::Gc(options) => (options.quiet, options.verbose),
         Invocation::Fleet(options) => (options.quiet, options.verbose),
         Invocation::Listing(options) => (options.quiet, options.verbose),
+        Invocation::Tunnel(options) => (options.quiet, options.verbose),
         // A keeper's stderr is for what somebody has to read.
         Invocation::Proxy(options) if options.keeper => (options.login.quiet, 0),
         Invocation::Proxy(options) => (options.login.quiet, options.login.verbose),
@@ -82,6 +85,7 @@ async fn dispatch(invocation: Invocation) -> u8 {
         Invocation::Gc(options) => Box::pin(collect(options, &ui, &stop)).await,
         Invocation::Fleet(options) => Box::pin(muster(options, &ui, &stop)).await,
         Invocation::Listing(options) => Box::pin(list(options, &ui, &stop)).await,
+        Invocation::Tunnel(options) => Box::pin(tunnel(*options, &ui, &stop)).await,
         Invocation::SshConfig(options) => openssh::config::run(&options, &ui),
         Invocation::Proxy(options) if options.keeper => Box::pin(keep(*options, &stop)).await,
         Invocation::Proxy(options) => openssh::proxy::run(*options, &ui, &stop).await,
@@ -124,13 +128,25 @@ async fn list(options: ListingOptions, ui: &Ui, stop: &Stop) -> u8 {
     }
 }
 
+async fn tunnel(options: TunnelOptions, ui: &Ui, stop: &Stop) -> u8 {
+    match load(&options.source, ui, stop).await {
+        Ok(config) => forward::via::run(options, &config, ui, stop).await,
+        Err(code) => code,
+    }
+}
+
 /// AWS as it is configured, or the exit status when it is not.
 async fn reach(source: &aws::config::Source, ui: &Ui, stop: &Stop) -> Result<Aws, u8> {
+    load(source, ui, stop).await.map(|config| Aws::new(&config))
+}
+
+/// How AWS is configured, or the exit status when it is not.
+async fn load(source: &aws::config::Source, ui: &Ui, stop: &Stop) -> Result<SdkConfig, u8> {
     let loaded = tokio::select! {
         loaded = aws::config::load(source) => loaded,
         () = stop.first.cancelled() => return Err(stop.exit_code().unwrap_or(EXIT_FAILURE)),
     };
-    loaded.map(|config| Aws::new(&config)).map_err(|error| {
+    loaded.map_err(|error| {
         ui.error(&error);
         EXIT_FAILURE
     })

@@ -27,7 +27,7 @@ const READ: usize = 16 << 10;
 const HALF_CLOSED_IDLE: Duration = Duration::from_secs(30);
 
 /// Where connections are opened.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Doors {
     /// Held by the connection that is open.
     free: Arc<Semaphore>,
@@ -131,7 +131,7 @@ pub(super) async fn run(mut channel: Channel, mut visitors: Visitors, ending: En
         Served::Unwanted => ending.end(channel).await,
     };
     if let Some(visitor) = visitor {
-        visitor.leave(reading_end(&ended));
+        visitor.leave(reading_end(&ended, !visitors.forwarding));
     }
     ended
 }
