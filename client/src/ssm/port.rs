@@ -55,7 +55,7 @@ enum Mode {
 /// A connection to the port.
 ///
 /// The agent cannot close one direction alone. So a writer that has finished is not announced: the connection stays until the
-/// other end closes it, or until nothing came for 30 seconds.
+/// other end closes it, or until nothing came for 30 seconds; 2 where connections take turns.
 #[derive(Debug)]
 pub struct PortStream(Kind);
 

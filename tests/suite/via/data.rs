@@ -62,8 +62,9 @@ fn old_agents_are_told_of_once_and_connections_take_turns() {
     let server = echo(Ipv4Addr::LOCALHOST);
     let (running, ports) = forwarding(&world, &[local(server), local(server)]);
     for port in ports {
-        let (mut first, mut second) = (connect(port), connect(port));
+        let mut first = connect(port);
         echoed(&mut first, b"one");
+        let mut second = connect(port);
         second.write_all(b"two").expect("written");
         second.set_read_timeout(Some(Duration::from_millis(300))).expect("a limit");
         second.read(&mut [0]).expect_err("its turn has not come");

@@ -54,8 +54,8 @@ fn a_session_that_an_administrator_ends_is_replaced_when_somebody_connects() {
     let id = world.stand_in().sessions()[0].id.clone();
     world.call("ssm", "TerminateSession", &json!({"SessionId": id})).expect("ended");
     open.into_iter().for_each(reset);
-    let line = running.hear("forward from 127.0.0.1:");
-    assert!(line.contains("the session was ended") && line.contains("the next connection starts another"), "{line}");
+    let line = running.hear("; the next connection starts another");
+    assert!(line.starts_with("forward from 127.0.0.1:") && line.contains("the session was ended"), "{line}");
     assert_eq!(count(&world, "ssm:StartSession"), 1, "nobody has connected yet");
     echoed(&mut connect(ports[0]), b"in another");
     assert_eq!(count(&world, "ssm:StartSession"), 2);
@@ -71,7 +71,7 @@ fn a_session_that_nobody_used_ends_with_its_reason() {
     network.idle_close = Some(Duration::from_secs(1));
     world.stand_in().inject(Fault::Times { count: 1, fault: Box::new(Fault::Impaired(network)) });
     let (mut running, ports) = forwarding(&world, &[local(echo(Ipv4Addr::LOCALHOST))]);
-    let line = running.hear("forward from 127.0.0.1:");
+    let line = running.hear("; the next connection starts another");
     assert!(line.contains("timed out"), "{line}");
     echoed(&mut connect(ports[0]), b"in another");
     running.signal(Signal::SIGINT);
