@@ -17,6 +17,7 @@ mod openssh;
 mod over;
 mod ssh_option;
 mod translate;
+mod tunnel;
 mod values;
 pub(crate) mod wrong;
 
@@ -75,6 +76,9 @@ pub fn parse(
     match cli.subcommand {
         None => login([cli.login, Flags::default()], env, cwd),
         Some(Sub::Login(flags)) => login([cli.login, *flags], env, cwd),
+        Some(Sub::Forward(flags)) if flags.names_target() => {
+            tunnel::invocation(*flags, cli.login, Surroundings { matches: &matches, env, cwd })
+        }
         Some(Sub::Forward(flags)) => login([cli.login, flags.into_flags()], env, cwd),
         Some(Sub::Cp(flags)) => login([cli.login, flags.into_flags()?], env, cwd),
         Some(Sub::Local(flags)) => local(&flags, &matches, env),

@@ -2,7 +2,7 @@
 //! and our agent (`-A`).
 //!
 //! Local listeners are bound before anything is launched, take connections once there is a connection to the task, and outlive it: who
-//! connects while it is lost waits.
+//! connects while it is lost waits. [`via`] has the same listeners without a task, over sessions of Systems Manager.
 
 pub mod announce;
 #[cfg(any(test, fuzzing))]
@@ -20,6 +20,7 @@ pub mod stdio;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod via;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,6 +111,13 @@ pub enum ForwardError {
     Ssh(#[from] SshError),
 }
 
+impl ForwardError {
+    /// Standard output failed.
+    pub(crate) const fn stdout(cause: std::io::Error) -> Self {
+        Self::Stdio { stream: "output", cause }
+    }
+}
+
 impl Advice for ForwardError {
     fn hints(&self) -> Vec<String> {
         match self {
@@ -169,14 +177,7 @@ impl Forwarding {
         let all = fixed.chain(wishes.dynamic.iter().map(|listen| (listen, Purpose::Socks)));
         let mut local = Vec::new();
         for (listen, purpose) in all {
-            let listener = match Listener::bind(listen, wishes.gateway_ports).await {
-                Ok(listener) => listener,
-                Err(error) if wishes.keep_going => {
-                    ui.warn(&error.to_string());
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
+            let Some(listener) = bind(listen, &wishes, ui).await? else { continue };
             let kind = match &purpose {
                 Purpose::Fixed(target) => Kind::Local(target.clone()),
                 Purpose::Socks => Kind::Dynamic,
@@ -238,18 +239,9 @@ impl Shared {
     async fn serve(mut self, listener: Listener, purpose: Purpose) {
         loop {
             self.gate.passable().await;
-            // Never closed.
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((stream, origin)) => {
-                    let label = format!("forward from {}", listener.at);
-                    self.spawn(self.clone().carry(stream, origin, purpose.clone(), label, place));
-                }
-                Err(error) => {
-                    self.ui.note(&format!("{}: a connection cannot be accepted: {error}", listener.at));
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
+            let (stream, origin, place) = next_connection(&listener, &self.places, &self.ui).await;
+            let label = format!("forward from {}", listener.at);
+            self.spawn(self.clone().carry(stream, origin, purpose.clone(), label, place));
         }
     }
 
@@ -285,6 +277,40 @@ impl Shared {
                         let _ = stream.write_all(&request.refused(&error)).await;
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Listens; `None`, with a warning, where that cannot be and the run is to go on without.
+///
+/// # Errors
+/// [`BindError`], unless the run is to go on without.
+async fn bind(listen: &Listen, wishes: &Forwards, ui: &Ui) -> Result<Option<Listener>, BindError> {
+    match Listener::bind(listen, wishes.gateway_ports).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if wishes.keep_going => {
+            ui.warn(&error.to_string());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The next connection when there is a place for one, where it comes from, and its place.
+async fn next_connection(
+    listener: &Listener,
+    places: &Arc<Semaphore>,
+    ui: &Ui,
+) -> (Stream, (String, u16), OwnedSemaphorePermit) {
+    // Never closed.
+    let Ok(place) = Arc::clone(places).acquire_owned().await else { return std::future::pending().await };
+    loop {
+        match listener.accept().await {
+            Ok((stream, origin)) => return (stream, origin, place),
+            Err(error) => {
+                ui.note(&format!("{}: a connection cannot be accepted: {error}", listener.at));
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The sentence: plan, task, ready, connect, errand, stop. The only module that sees every stage.
 
-mod child;
+pub(crate) mod child;
 mod definition;
 mod errand;
 mod files;

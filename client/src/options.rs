@@ -7,6 +7,7 @@ pub mod exec;
 pub mod file;
 pub mod listing;
 pub mod openssh;
+pub mod tunnel;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use errand::{Errand, RemoteCommand};
 pub use exec::ExecOptions;
 pub use listing::{ListingOptions, Subject, TaskFilter};
 pub use openssh::{Host, ProxyOptions, SshConfigOptions};
+pub use tunnel::{Through, TunnelOptions, TunnelPurpose};
 
 /// What one start of the program is to do.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub enum Invocation {
     Listing(ListingOptions),
     /// Run a command in a task that runs already.
     Exec(ExecOptions),
+    /// Forward through a target that runs already.
+    Tunnel(Box<TunnelOptions>),
     /// Connect OpenSSH to a host's run, or own that run.
     Proxy(Box<ProxyOptions>),
     /// Tell OpenSSH of a host.

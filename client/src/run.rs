@@ -7,11 +7,13 @@ use aws_config::SdkConfig;
 
 use crate::aws::Aws;
 use crate::error::{EXIT_FAILURE, EXIT_USAGE};
-use crate::options::{ExecOptions, FleetOptions, GcOptions, Invocation, ListingOptions, Options, ProxyOptions};
+use crate::options::{
+    ExecOptions, FleetOptions, GcOptions, Invocation, ListingOptions, Options, ProxyOptions, TunnelOptions,
+};
 use crate::signals::Stop;
 use crate::ssm::Services;
 use crate::ui::Ui;
-use crate::{aws, cli, exec, fleet, gc, listing, local, login, openssh};
+use crate::{aws, cli, exec, fleet, forward, gc, listing, local, login, openssh};
 
 /// Worker threads: one moves bytes while the other encrypts; more would only wait.
 const WORKER_THREADS: usize = 2;
@@ -64,6 +66,7 @@ async fn dispatch(invocation: Invocation) -> u8 {
         Invocation::Fleet(options) => (options.quiet, options.verbose),
         Invocation::Listing(options) => (options.quiet, options.verbose),
         Invocation::Exec(options) => (options.quiet, options.verbose),
+        Invocation::Tunnel(options) => (options.quiet, options.verbose),
         // A keeper's stderr is for what somebody has to read.
         Invocation::Proxy(options) if options.keeper => (options.login.quiet, 0),
         Invocation::Proxy(options) => (options.login.quiet, options.login.verbose),
@@ -87,6 +90,7 @@ async fn dispatch(invocation: Invocation) -> u8 {
         Invocation::Fleet(options) => Box::pin(muster(options, &ui, &stop)).await,
         Invocation::Listing(options) => Box::pin(list(options, &ui, &stop)).await,
         Invocation::Exec(options) => Box::pin(execute(options, &ui, &stop)).await,
+        Invocation::Tunnel(options) => Box::pin(tunnel(*options, &ui, &stop)).await,
         Invocation::SshConfig(options) => openssh::config::run(&options, &ui),
         Invocation::Proxy(options) if options.keeper => Box::pin(keep(*options, &stop)).await,
         Invocation::Proxy(options) => openssh::proxy::run(*options, &ui, &stop).await,
@@ -136,11 +140,19 @@ async fn execute(options: ExecOptions, ui: &Ui, stop: &Stop) -> u8 {
     }
 }
 
+async fn tunnel(options: TunnelOptions, ui: &Ui, stop: &Stop) -> u8 {
+    match configured(&options.source, ui, stop).await {
+        Ok(config) => forward::via::run(options, &config, ui, stop).await,
+        Err(code) => code,
+    }
+}
+
 /// AWS as it is configured, or the exit status when it is not.
 async fn reach(source: &aws::config::Source, ui: &Ui, stop: &Stop) -> Result<Aws, u8> {
     configured(source, ui, stop).await.map(|config| Aws::new(&config))
 }
 
+/// How AWS is configured, or the exit status when it is not.
 async fn configured(source: &aws::config::Source, ui: &Ui, stop: &Stop) -> Result<SdkConfig, u8> {
     let loaded = tokio::select! {
         loaded = aws::config::load(source) => loaded,

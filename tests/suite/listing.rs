@@ -1,6 +1,6 @@
 //! `services`, `tasks` and `describe`: whoever has launched it, all of it is told, and nothing twice.
 
-mod account;
+pub(crate) mod account;
 mod failures;
 mod pages;
 

@@ -27,6 +27,9 @@ pub fn for_refusal(action: &str, code: &str, message: &str) -> Vec<String> {
         "ThrottlingException" | "Throttling" | "RequestLimitExceeded" => {
             "everybody in this account shares its calls per second: try again later, or ask for less, as with `-cluster`"
         }
+        "TargetNotConnected" | "TargetNotConnectedException" if is_instance(message) => {
+            "its agent is not connected: it must run, have the rights of AmazonSSMManagedInstanceCore by an instance profile, and reach ssmmessages by NAT or an interface endpoint; `aws ssm describe-instance-information` shows it then"
+        }
         "TargetNotConnected" | "TargetNotConnectedException" => {
             "its agent is not connected: `aws ecs describe-tasks` must show an ExecuteCommandAgent that is RUNNING, and the task role needs the four `ssmmessages:` rights"
         }
@@ -38,6 +41,11 @@ pub fn for_refusal(action: &str, code: &str, message: &str) -> Vec<String> {
         _ => return for_reason(message),
     };
     vec![hint.to_owned()]
+}
+
+/// Whether a message is about a managed instance, which it names first.
+fn is_instance(message: &str) -> bool {
+    message.starts_with("i-") || message.starts_with("mi-")
 }
 
 fn denied(action: &str, message: &str) -> Vec<String> {
@@ -60,7 +68,7 @@ fn denied(action: &str, message: &str) -> Vec<String> {
                 .to_owned(),
         ],
         _ if action == "ssm:StartSession" => vec![
-            "allow `ssm:StartSession` on the task and on the session document, or use a document that you are allowed"
+            "allow `ssm:StartSession` on the target and on the session document: task-definitions/iam/port-forward.json has both for `forward`"
                 .to_owned(),
         ],
         _ if action == "ecs:ExecuteCommand" => {

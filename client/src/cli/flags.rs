@@ -40,7 +40,7 @@ pub(crate) struct Cli {
 pub(super) enum Sub {
     /// Run a task and log in to it (what happens without a subcommand)
     Login(Box<Flags>),
-    /// Run a task and hold tunnels through it until a signal: forwards are those of -L
+    /// Hold tunnels until a signal, through a task that is run, or one that runs already: forwards are those of -L
     Forward(Box<TunnelFlags>),
     /// Run a task and copy files into it or out of it
     Cp(Box<CopyFlags>),

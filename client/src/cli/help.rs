@@ -34,7 +34,9 @@ fargate-login forward SPEC... [FLAGS]
 fargate-login cp [-r] SOURCE... DESTINATION [FLAGS]
 fargate-login exec [--service NAME|--task TASK] [-- COMMAND [ARGUMENT]...]
 fargate-login services|tasks|describe|ps|stop|gc|local|ssh-config|proxy [FLAGS]";
-const FORWARD_USAGE: &str = "fargate-login forward SPEC... [FLAGS]";
+const FORWARD_USAGE: &str = "fargate-login forward SPEC... [FLAGS]
+fargate-login forward --target TARGET SPEC... [FLAGS] [-- PROGRAM [ARGUMENT]...]
+fargate-login forward --service NAME [--container NAME] SPEC... [FLAGS] [-- PROGRAM [ARGUMENT]...]";
 const CP_USAGE: &str = "fargate-login cp [-r] [--resume] SOURCE... DESTINATION [FLAGS]";
 const LOCAL_USAGE: &str = "fargate-login local [FLAGS]";
 const GC_USAGE: &str = "fargate-login gc [FLAGS]";
@@ -48,7 +50,7 @@ const PROXY_USAGE: &str = "fargate-login proxy --host NAME [FLAGS]";
 const STOP_USAGE: &str = "fargate-login stop TASK... [FLAGS]\nfargate-login stop --all [--everybody] [FLAGS]";
 
 const SUBCOMMANDS: &str = "login       run a task and log in to it: what happens without a subcommand
-forward     run a task and hold tunnels through it until a signal
+forward     hold tunnels until a signal, through a task that is run or one that runs already
 cp          run a task and copy files into it or out of it
 local       serve a local stand-in for AWS until a signal
 ps          show the tasks that earlier logins have started and that still run
@@ -76,10 +78,20 @@ and from there     fargate-login --endpoint-url http://127.0.0.1:4600 -n test-cl
 const FORWARD_EXAMPLES: &str =
     "one port           fargate-login forward 5432:db.internal:5432 -n bastion -sn subnet-0a1b2c
 any free port      fargate-login forward 0:db:5432 --output json -n bastion -sn subnet-0a1b2c
-a SOCKS proxy      fargate-login forward -D 1080 -n bastion -sn subnet-0a1b2c";
+a SOCKS proxy      fargate-login forward -D 1080 -n bastion -sn subnet-0a1b2c
+through a service  fargate-login forward --service web -cluster shop 5432:db.internal:5432
+and a program      fargate-login forward --target i-0a1b2c3d4e5f60718 0:db:5432 -- psql -h {host} -p {port}";
 const FORWARD_FLAGS: &str =
     "SPEC is [BIND:]PORT:HOST:HOSTPORT, as -L has it. Every flag of a login goes with it, such as -D, -R, --output and
 --keep-going: see fargate-login --help. A line for each listener says when it can be used.";
+const FORWARD_TARGETS: &str =
+    "--target TARGET  ecs:CLUSTER_TASK_RUNTIMEID, as fargate-login describe TASK shows it, or an
+                 instance, i-... or mi-...
+--service NAME   whichever task of this service runs, with ECS Exec enabled; -cluster NAME and
+                 --container NAME say which";
+const FORWARD_TEXT: &str = "With one of these no task is run, nobody logs in and no port has to be open: the agent there connects, over sessions of AWS
+Systems Manager. HOST localhost is the target itself. Each SPEC is a session of its own, which carries all its connections
+and which the agent holds to about 0.8 MB/s downward. -R, -D, -W and -A need a task.";
 const CP_EXAMPLES: &str = "into the task      fargate-login cp -r config data.csv _:/tmp/ -n app -sn subnet-0a1b2c
 out of it          fargate-login cp _:/var/lib/app/dump.sql . -n app -sn subnet-0a1b2c
 from a pipe        pg_dump shop | fargate-login cp - _:/mnt/efs/shop.sql -n app -sn subnet-0a1b2c";
@@ -111,7 +123,7 @@ const STOP_EXAMPLES: &str = "one task           fargate-login stop 0123456789ab 
 your own           fargate-login stop --all";
 
 const SOURCES: &str =
-    "Every flag with a long name but --shell-command, --exec, --output, --put and --get can also be set as FARGATE_LOGIN_NAME (as in
+    "Every flag with a long name but --shell-command, --exec, --output, --put and --get, and --target and --service of forward, can also be set as FARGATE_LOGIN_NAME (as in
 FARGATE_LOGIN_SECURITY_GROUPS=sg-0d1e2f), or by that name in .fargate-login.toml, looked for upward from here, or in
 ~/.config/fargate-login/config.toml; the first of these that has it wins.
 -sg, -sn, -public, -cluster and -cli-container-name may have one dash or two.";
@@ -136,6 +148,8 @@ pub(super) fn forward(command: &Command) -> String {
     section(&mut text, "Usage", FORWARD_USAGE);
     section(&mut text, "Examples", FORWARD_EXAMPLES);
     section(&mut text, "Flags", &wrap(FORWARD_FLAGS, WIDTH - 2).join("\n"));
+    let text_of_targets = wrap(FORWARD_TEXT, WIDTH - 2).join("\n");
+    section(&mut text, "Without a task", &format!("{FORWARD_TARGETS}\n{text_of_targets}"));
     text.trim_end().to_owned() + "\n"
 }
 

@@ -4,6 +4,7 @@ mod any_image;
 mod forwards;
 mod ingress;
 mod openssh;
+mod tunnel;
 
 use std::time::Duration;
 

@@ -101,6 +101,32 @@ pub(crate) enum UsageError {
     /// `--output` where standard output is the remote's.
     #[error("`--output` is for listeners, and standard output is the session's")]
     OutputOfSession,
+    /// `forward` with `--target` and `--service`.
+    #[error("there are two targets: one in `--target`, one in `--service`")]
+    TwoTargets,
+    /// `forward` without a task is told what only a task of one's own can do.
+    #[error("`{flag}` is for a task that is run, and with `{by}` none is")]
+    NeedsTask {
+        /// The flag.
+        flag: String,
+        /// What says that none is.
+        by: &'static str,
+    },
+    /// A flag that goes with `--service` stands beside `--target`.
+    #[error("`{flag}` says nothing to `--target`, which names a container itself")]
+    OfService {
+        /// The flag.
+        flag: String,
+    },
+    /// A session goes to a TCP port.
+    #[error("`{path}` is a socket, and sessions of Systems Manager go to TCP ports alone")]
+    SocketBehindTarget {
+        /// As it was written.
+        path: String,
+    },
+    /// `--output` where standard output is the program's.
+    #[error("`--output` is for listeners, and standard output is that of the program after `--`")]
+    OutputOfChild,
     /// `stop` alone.
     #[error("no task is named")]
     NothingToStop,
@@ -226,6 +252,17 @@ impl Advice for UsageError {
                 "name a forward: `-L 5432:db.internal:5432`, or `fargate-login forward 5432:db.internal:5432`".to_owned()
             }
             Self::OutputOfSession => "it goes with `-N`, or `fargate-login forward`".to_owned(),
+            Self::TwoTargets => "name the one that is meant".to_owned(),
+            Self::NeedsTask { by, .. } => {
+                format!("without `{by}` a task is run, and it works; through a target that runs already, each SPEC is one port of one host")
+            }
+            Self::OfService { .. } => "it goes with `--service`".to_owned(),
+            Self::SocketBehindTarget { .. } => {
+                "without `--target` and `--service` a task is run, whose sockets can be reached; or name HOST:HOSTPORT".to_owned()
+            }
+            Self::OutputOfChild => {
+                "the program is told by FARGATE_LOGIN_FORWARD_1_HOST and _PORT, and by {host} and {port} in its arguments".to_owned()
+            }
             Self::NothingToStop => {
                 "write `fargate-login stop TASK...`, as `fargate-login ps` shows them, or `--all` for your own"
                     .to_owned()

@@ -1,9 +1,12 @@
 //! Listeners as they are told, to people and to programs.
 
+use std::io::{self, Write as _};
+
 use serde_json::{Value, json};
 
 use super::listener::At;
 use super::spec::{Purpose, Target};
+use crate::ui::Ui;
 
 /// What programs are told in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +72,21 @@ impl Listening {
     const fn is_remote(&self) -> bool {
         matches!(self.kind, Kind::Remote(_))
     }
+}
+
+/// Tells every listener, now that it can be used: programs on standard output, people otherwise.
+///
+/// # Errors
+/// What writing to standard output failed with.
+pub fn tell(ui: &Ui, format: Format, all: &[Listening]) -> io::Result<()> {
+    if format == Format::Text {
+        lines(all, format).iter().for_each(|line| ui.note(line));
+        return Ok(());
+    }
+    let mut text = lines(all, format).join("\n");
+    text.push('\n');
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
 }
 
 /// The lines for a program, one to a listener in JSON. Local listeners are numbered from 1, and those of the task from 1 on their own.

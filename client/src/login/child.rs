@@ -13,14 +13,11 @@ use nix::unistd::Pid;
 use rustix::fs::{Mode, OFlags};
 use tokio::process::{Child, Command};
 
-use super::way_back::WayToTask;
-use super::{LoginError, Run};
 use crate::error::Advice;
 use crate::forward::announce::{Listening, filled_in, variables};
-use crate::forward::hold::hold;
 use crate::session::ExitStatus;
-use crate::signals::Diverted;
-use crate::ssh::Connection;
+use crate::signals::{Diverted, Stop};
+use crate::ui::Ui;
 
 /// Exit statuses of a shell for a program that is not there, and for one that cannot be started (POSIX, Shell Command Language, 2.8.2).
 const NOT_FOUND: u8 = 127;
@@ -49,7 +46,7 @@ pub enum ChildError {
 
 impl ChildError {
     /// As a shell has it.
-    pub(super) const fn exit_code(&self) -> u8 {
+    pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::NotFound { .. } => NOT_FOUND,
             Self::NotExecutable { .. } => NOT_EXECUTABLE,
@@ -84,7 +81,7 @@ impl Advice for ChildError {
 ///
 /// # Errors
 /// [`ChildError`].
-pub(super) fn check(words: &[String]) -> Result<(), ChildError> {
+pub(crate) fn check(words: &[String]) -> Result<(), ChildError> {
     let program = words.first().map_or("", String::as_str);
     let refuse = |kind: ErrorKind| Err(ChildError::of(program, kind.into()));
     let state = |path: &Path| match std::fs::metadata(path) {
@@ -105,36 +102,43 @@ pub(super) fn check(words: &[String]) -> Result<(), ChildError> {
     refuse(ErrorKind::NotFound)
 }
 
-/// Runs it to its end, told of all listeners. A connection that is lost for good ends it.
-///
-/// # Errors
-/// [`ChildError`], or why the connection was lost.
-pub(super) async fn run(
-    run: &Run<'_>,
-    connection: &mut Connection,
-    way: &WayToTask<'_>,
+/// What the program is told of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told<'a> {
+    /// Listeners of this machine: its arguments name them by number.
+    pub(crate) local: &'a [Listening],
+    /// All listeners: its environment.
+    pub(crate) all: &'a [Listening],
+}
+
+/// Runs it to its end, told of all listeners. Forwards that are `lost` for good end it. `None` when a signal came before, which is a
+/// wish to stop: nothing is started any more.
+pub(crate) async fn run<E: From<ChildError>>(
     words: &[String],
-    listening: &[Listening],
-) -> Result<ExitStatus, LoginError> {
-    let local = run.forwarding.local();
-    let mut filled = words.iter().map(|word| filled_in(word, local));
+    told: Told<'_>,
+    stop: &Stop,
+    ui: &Ui,
+    lost: impl Future<Output = E>,
+) -> Option<Result<ExitStatus, E>> {
+    let mut filled = words.iter().map(|word| filled_in(word, told.local));
     let program = filled.next().unwrap_or_default();
-    // A signal that has come already is a wish to stop: nothing is started any more.
-    let Some(mut signals) = run.stop.divert() else {
-        return Err(LoginError::Interrupted(run.stop.signal_name()));
+    let mut signals = stop.divert()?;
+    let failed = |cause| Some(Err(ChildError::of(&program, cause).into()));
+    let mut child = match Command::new(&program).args(filled).envs(variables(told.all)).spawn() {
+        Ok(child) => child,
+        Err(cause) => return failed(cause),
     };
-    let started = Command::new(&program).args(filled).envs(variables(listening)).spawn();
-    let mut child = started.map_err(|cause| ChildError::of(&program, cause))?;
     let ended = tokio::select! {
         ended = attend(&mut child, &mut signals) => Ok(ended),
-        lost = hold(connection, way, run.plan.reconnect_grace, run.ui) => Err(lost),
+        lost = lost => Err(lost),
     };
     match ended {
-        Ok(status) => Ok(of_process(status.map_err(|cause| ChildError::of(&program, cause))?)),
+        Ok(Ok(status)) => Some(Ok(of_process(status))),
+        Ok(Err(cause)) => failed(cause),
         Err(lost) => {
-            run.ui.warn(&format!("the connection is lost for good, so `{program}` is ended"));
+            ui.warn(&format!("the connection is lost for good, so `{program}` is ended"));
             end(&mut child, &mut signals).await;
-            Err(lost.into())
+            Some(Err(lost))
         }
     }
 }

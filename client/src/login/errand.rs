@@ -1,11 +1,9 @@
 //! What the connection is for: one errand, from the connection that stands to the exit status.
 
-use std::io::Write as _;
-
 use super::way_back::WayToTask;
 use super::{LoginError, Run, child, files};
 use crate::checkpoint::checkpoint;
-use crate::forward::announce::{Format, Listening, lines};
+use crate::forward::announce::{self, Format};
 use crate::forward::hold::hold;
 use crate::forward::spec::Target;
 use crate::forward::{ForwardError, stdio};
@@ -27,7 +25,9 @@ pub(super) async fn run(
     };
     run.timings.begin("session", Owner::Session);
     run.ui.clear();
-    announce(run, &listening)?;
+    // Programs are told on standard output where that is ours.
+    let format = if let Errand::Hold(format) = run.plan.errand { format } else { Format::Text };
+    announce::tell(run.ui, format, &listening).map_err(ForwardError::stdout)?;
     checkpoint("after-forwards", &run.stop.first).await;
     files::put(run, connection).await?;
     let ended = match &run.plan.errand {
@@ -40,7 +40,12 @@ pub(super) async fn run(
             ended = pipe(connection, target) => ended,
             () = run.stop.first.cancelled() => Err(LoginError::Interrupted(run.stop.signal_name())),
         },
-        Errand::Child(words) => child::run(run, connection, way, words, &listening).await,
+        Errand::Child(words) => {
+            let told = child::Told { local: run.forwarding.local(), all: &listening };
+            let lost = async { hold(connection, way, run.plan.reconnect_grace, run.ui).await.into() };
+            let ended = child::run(words, told, run.stop, run.ui, lost).await;
+            ended.unwrap_or(Err(LoginError::Interrupted(run.stop.signal_name())))
+        }
         Errand::Copy(request) => files::copy(run, connection, request).await,
         // OpenSSH has connections of its own: this one is not made for it.
         Errand::OpenSsh(door) => {
@@ -52,23 +57,6 @@ pub(super) async fn run(
     run.forwarding.end();
     checkpoint("after-session", &run.stop.first).await;
     ended
-}
-
-/// Tells every listener, now that it can be used: programs on standard output where that is ours, and people otherwise.
-fn announce(run: &Run<'_>, listening: &[Listening]) -> Result<(), ForwardError> {
-    match run.plan.errand {
-        Errand::Hold(format @ (Format::Json | Format::Env)) => {
-            let mut text = lines(listening, format).join("\n");
-            text.push('\n');
-            let mut stdout = std::io::stdout().lock();
-            let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-            written.map_err(|cause| ForwardError::Stdio { stream: "output", cause })
-        }
-        _ => {
-            lines(listening, Format::Text).iter().for_each(|line| run.ui.note(line));
-            Ok(())
-        }
-    }
 }
 
 async fn session(

@@ -33,14 +33,20 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Dropping it cuts its connections and leaves the session to its idle limit: [`Ports::terminate`] ends it.
 #[derive(Debug)]
 pub struct Ports {
-    mode: Mode,
+    opener: PortOpener,
     greeting: Option<String>,
-    ended: watch::Receiver<Option<Result<(), SsmError>>>,
     terminate: CancellationToken,
     _running: DropGuard,
 }
 
-#[derive(Debug)]
+/// Opens connections of a session that somebody else holds. Clones open in the same session.
+#[derive(Clone, Debug)]
+pub struct PortOpener {
+    mode: Mode,
+    ended: watch::Receiver<Option<Result<(), SsmError>>>,
+}
+
+#[derive(Clone, Debug)]
 enum Mode {
     Multiplexed(Arc<Shared>),
     Single(Doors),
@@ -49,7 +55,7 @@ enum Mode {
 /// A connection to the port.
 ///
 /// The agent cannot close one direction alone. So a writer that has finished is not announced: the connection stays until the
-/// other end closes it, or until nothing came for 30 seconds.
+/// other end closes it, or until nothing came for 30 seconds; 2 where connections take turns.
 #[derive(Debug)]
 pub struct PortStream(Kind);
 
@@ -92,27 +98,22 @@ impl Ports {
             let worked = cancelled.run_until_cancelled(work).await;
             report.send_replace(Some(worked.unwrap_or(Ok(()))));
         });
-        Ok(Self { mode, greeting, ended, terminate, _running: running.drop_guard() })
+        let opener = PortOpener { mode, ended };
+        Ok(Self { opener, greeting, terminate, _running: running.drop_guard() })
     }
 
-    /// Opens a connection to the port. Multiplexed sessions do so at once, and a refusal of the port is heard when the stream is
-    /// read; others wait until the connection before is closed.
+    /// Opens a connection to the port, as [`PortOpener::open`] does.
     ///
     /// # Errors
-    /// The reason why the session has ended, or [`SsmError::Over`]; [`SsmError::OneConnection`] for the second connection of a
-    /// session that carries a single one.
+    /// Those of [`PortOpener::open`].
     pub async fn open(&self) -> Result<PortStream, SsmError> {
-        match &self.mode {
-            Mode::Multiplexed(shared) => {
-                let stream = Stream::open(shared).ok_or_else(|| self.over())?;
-                Ok(PortStream(Kind::Multiplexed(stream)))
-            }
-            Mode::Single(doors) => match doors.open().await {
-                Ok(stream) => Ok(PortStream(Kind::Single(stream))),
-                Err(SsmError::Over) => Err(self.over()),
-                Err(error) => Err(error),
-            },
-        }
+        self.opener.open().await
+    }
+
+    /// Who opens connections of this session for as long as it stands.
+    #[must_use]
+    pub fn opener(&self) -> PortOpener {
+        self.opener.clone()
     }
 
     /// Words that the session's owner wants to be shown, if any.
@@ -124,7 +125,7 @@ impl Ports {
     /// Whether connections may be open side by side.
     #[must_use]
     pub const fn is_multiplexed(&self) -> bool {
-        matches!(self.mode, Mode::Multiplexed(_))
+        matches!(self.opener.mode, Mode::Multiplexed(_))
     }
 
     /// Waits until the session has ended.
@@ -132,7 +133,7 @@ impl Ports {
     /// # Errors
     /// [`SsmError`], unless it ended without words.
     pub async fn ended(&self) -> Result<(), SsmError> {
-        let mut ended = self.ended.clone();
+        let mut ended = self.opener.ended.clone();
         match ended.wait_for(Option::is_some).await {
             Ok(ending) => ending.clone().unwrap_or(Ok(())),
             Err(_) => Err(SsmError::Over),
@@ -151,9 +152,31 @@ impl Ports {
     /// Bytes that multiplexed connections hold for their readers.
     #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
-        match &self.mode {
+        match &self.opener.mode {
             Mode::Multiplexed(shared) => shared.lock().held(),
             Mode::Single(_) => 0,
+        }
+    }
+}
+
+impl PortOpener {
+    /// Opens a connection to the port. Multiplexed sessions do so at once, and a refusal of the port is heard when the stream is
+    /// read; others wait until the connection before is closed.
+    ///
+    /// # Errors
+    /// The reason why the session has ended, or [`SsmError::Over`]; [`SsmError::OneConnection`] for the second connection of a
+    /// session that carries a single one.
+    pub async fn open(&self) -> Result<PortStream, SsmError> {
+        match &self.mode {
+            Mode::Multiplexed(shared) => {
+                let stream = Stream::open(shared).ok_or_else(|| self.over())?;
+                Ok(PortStream(Kind::Multiplexed(stream)))
+            }
+            Mode::Single(doors) => match doors.open().await {
+                Ok(stream) => Ok(PortStream(Kind::Single(stream))),
+                Err(SsmError::Over) => Err(self.over()),
+                Err(error) => Err(error),
+            },
         }
     }
 
@@ -192,10 +215,12 @@ impl Ending {
     }
 }
 
-/// The way a session has ended, for those who read from it.
-fn reading_end(ending: &Result<(), SsmError>) -> io::ErrorKind {
+/// The way a session has ended, for those who read from it. `is_last_word`: its end is that of its one connection; otherwise a
+/// connection that is still open is cut, though nobody says why, as when an administrator ends the session.
+fn reading_end(ending: &Result<(), SsmError>, is_last_word: bool) -> io::ErrorKind {
     match ending {
-        Ok(()) => io::ErrorKind::UnexpectedEof,
+        Ok(()) if is_last_word => io::ErrorKind::UnexpectedEof,
+        Ok(()) => io::ErrorKind::ConnectionReset,
         Err(SsmError::PortRefused { .. }) => io::ErrorKind::ConnectionRefused,
         Err(_) => io::ErrorKind::ConnectionReset,
     }

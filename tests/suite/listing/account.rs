@@ -4,7 +4,7 @@ use e2e::World;
 use serde_json::{Value, json};
 
 /// A service's task definition, whose images have no program here.
-pub(super) fn definition() -> Value {
+pub(crate) fn definition() -> Value {
     json!({
         "family": "web", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256", "memory": "512",
         "taskRoleArn": "arn:aws:iam::000000000000:role/web",
@@ -17,7 +17,7 @@ fn network() -> Value {
 }
 
 /// A RunTask request for tasks that ECS Exec gets into.
-pub(super) fn request(cluster: &str, family: &str, count: usize) -> Value {
+pub(crate) fn request(cluster: &str, family: &str, count: usize) -> Value {
     json!({
         "cluster": cluster, "taskDefinition": family, "count": count, "launchType": "FARGATE",
         "enableExecuteCommand": true, "networkConfiguration": network(), "tags": [{"key": "team", "value": "shop"}],

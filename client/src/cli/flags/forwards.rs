@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Flags;
-use crate::cli::{forward_values, help, values};
+use crate::cli::{forward_values, help, listing_values, values};
 use crate::forward::announce::Format;
 use crate::forward::spec::{Forward, Listen, RemoteForward, Target};
 
@@ -55,11 +55,23 @@ pub(in crate::cli) struct TunnelFlags {
     /// Forwards, as -L has them
     #[arg(value_name = "SPEC", value_parser = forward_values::forward)]
     specs: Vec<Forward>,
+    /// Run no task: the agent of this container or instance connects, over sessions of AWS Systems Manager, as
+    /// ecs:CLUSTER_TASK_RUNTIMEID (fargate-login describe shows it), i-... or mi-...
+    #[arg(long, value_name = "TARGET", value_parser = forward_values::session_target, help_heading = help::FORWARDS)]
+    pub(in crate::cli) target: Option<String>,
+    /// The same, by the agent of whichever task of this service runs; --cluster and --container say which
+    #[arg(long, value_name = "NAME", value_parser = listing_values::service, help_heading = help::FORWARDS)]
+    pub(in crate::cli) service: Option<String>,
     #[command(flatten)]
     login: Flags,
 }
 
 impl TunnelFlags {
+    /// Whether they say that no task is run.
+    pub(in crate::cli) const fn names_target(&self) -> bool {
+        self.target.is_some() || self.service.is_some()
+    }
+
     /// The same, as flags of a login that runs nothing.
     pub(in crate::cli) fn into_flags(self) -> Flags {
         let mut flags = self.login;

@@ -45,7 +45,7 @@ pub(super) async fn run(mut channel: Channel, shared: Arc<Shared>, ending: Endin
             Err(error)
         }
     };
-    streams.0.lock().end(reading_end(&ended));
+    streams.0.lock().end(reading_end(&ended, false));
     ended
 }
 

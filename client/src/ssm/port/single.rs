@@ -25,9 +25,12 @@ const BUFFER: usize = 64 << 10;
 const READ: usize = 16 << 10;
 /// As with multiplexed streams: how long after its writer has finished a connection waits for an answer.
 const HALF_CLOSED_IDLE: Duration = Duration::from_secs(30);
+/// The same where another connection may wait for its turn: an agent that carries one at a time does not tell that the far end has
+/// closed it, so most of the time there is nothing to wait for.
+const HALF_CLOSED_TURN: Duration = Duration::from_secs(2);
 
 /// Where connections are opened.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Doors {
     /// Held by the connection that is open.
     free: Arc<Semaphore>,
@@ -131,7 +134,7 @@ pub(super) async fn run(mut channel: Channel, mut visitors: Visitors, ending: En
         Served::Unwanted => ending.end(channel).await,
     };
     if let Some(visitor) = visitor {
-        visitor.leave(reading_end(&ended));
+        visitor.leave(reading_end(&ended, !visitors.forwarding));
     }
     ended
 }
@@ -163,7 +166,8 @@ async fn serve(
                 () = ending.wanted() => Step::Wanted,
             },
             Some(Visitor { io, gone, shut, .. }) => {
-                let idle = shut.map(|since| since + HALF_CLOSED_IDLE);
+                let patience = if visitors.forwarding { HALF_CLOSED_TURN } else { HALF_CLOSED_IDLE };
+                let idle = shut.map(|since| since + patience);
                 let (mut reader, mut writer) = tokio::io::split(io);
                 select! {
                     read = reader.read_buf(&mut up), if up.is_empty() && shut.is_none() => Step::Read(read),

@@ -254,6 +254,24 @@ async fn a_session_that_ends_with_words_is_no_ordinary_end_of_a_connection() {
 }
 
 #[tokio::test]
+async fn a_session_that_ends_without_words_cuts_its_connections() {
+    for agent in ["3.3.987.0", "2.0.0.0"] {
+        let cloud = Arc::new(Cloud::default());
+        let mut peer = Peer::start(Faults::default()).await;
+        let ports = started(&mut peer, &cloud, agent, "LocalPortForwarding").await;
+        let (opener, mut stream) = (ports.opener(), ports.open().await.expect("a connection"));
+        stream.write_all(b"x").await.expect("written");
+        assert_eq!(peer.heard().await.0, PayloadType::Output);
+        // As an administrator's TerminateSession has it.
+        peer.say(Say::Close(String::new())).await;
+        let error = stream.read(&mut [0]).await.expect_err("cut");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(ports.ended().await, Ok(()));
+        assert_eq!(opener.open().await.err(), Some(SsmError::Over));
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_is_dropped_is_no_ordinary_end_of_a_connection() {
     for agent in ["3.3.987.0", "2.0.0.0"] {
         let cloud = Arc::new(Cloud::default());

@@ -83,7 +83,7 @@ async fn perform(
 ) -> Result<(), String> {
     let client_version = handshake::shake(shared, order, talk, responses).await?;
     match &order.work {
-        Work::Port(port) => port::serve(order, port, talk, &client_version).await,
+        Work::Port(port) => port::serve(order, port, talk, &shared.config.agents.version, &client_version).await,
         Work::Shell => shell::serve(order, None, talk).await,
         Work::Interactive { command } => shell::serve(order, Some(command), talk).await,
         Work::NonInteractive { command, separate_output } => {

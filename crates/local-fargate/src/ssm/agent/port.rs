@@ -18,6 +18,8 @@ use crate::ssm::payload::{FLAG, Flag, OUTPUT};
 
 /// The type of session that takes many connections.
 const LOCAL_PORT_FORWARDING: &str = "LocalPortForwarding";
+/// First agent that multiplexes.
+const AGENT_MUX_SINCE: [u64; 4] = [3, 0, 196, 1];
 /// First client that multiplexes, and the first one that wants no keepalive.
 const MUX_SINCE: [u64; 3] = [1, 1, 70];
 const QUIET_SINCE: [u64; 4] = [1, 2, 331, 1];
@@ -27,9 +29,16 @@ const PIPE: usize = 208 * 1024;
 const COPY: usize = 32 * 1024;
 
 /// Serves until the client ends the session or, where that ends it, the remote end closes.
-pub(super) async fn serve(order: &Order, port: &Port, talk: &Arc<Talk>, client_version: &str) -> Result<(), String> {
+pub(super) async fn serve(
+    order: &Order,
+    port: &Port,
+    talk: &Arc<Talk>,
+    own_version: &str,
+    client_version: &str,
+) -> Result<(), String> {
     let is_forwarding = port.session_type == LOCAL_PORT_FORWARDING;
-    if is_forwarding && is_at_least(client_version, &MUX_SINCE) {
+    let both_multiplex = is_at_least(own_version, &AGENT_MUX_SINCE) && is_at_least(client_version, &MUX_SINCE);
+    if is_forwarding && both_multiplex {
         mux(order, port, talk, !is_at_least(client_version, &QUIET_SINCE)).await;
         return Ok(());
     }
