@@ -22,4 +22,4 @@ mod signals;
 mod ssh_audit;
 mod ssh_clients;
 mod the_main_job;
-mod via;
+mod tunnels;
