@@ -6,6 +6,7 @@ pub mod errand;
 pub mod file;
 pub mod listing;
 pub mod openssh;
+pub mod via;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use carry::{Carried, GetWhen};
 pub use errand::{Errand, RemoteCommand};
 pub use listing::{ListingOptions, Subject, TaskFilter};
 pub use openssh::{Host, ProxyOptions, SshConfigOptions};
+pub use via::Via;
 
 /// What one start of the program is to do.
 #[derive(Clone, Debug)]
@@ -73,6 +75,8 @@ pub struct Options {
     pub subnets: Vec<String>,
     /// Whether the task gets a public IPv4 address.
     pub public: Option<bool>,
+    /// How connections reach the task.
+    pub via: Option<Via>,
     /// Cluster name or ARN.
     pub cluster: Option<String>,
     /// Name of the container that runs the SSH server.

@@ -21,3 +21,4 @@ mod signals;
 mod ssh_audit;
 mod ssh_clients;
 mod the_main_job;
+mod via;
