@@ -9,6 +9,7 @@ pub mod deregister_task_definition;
 pub mod describe_network_interfaces;
 pub mod describe_security_group_rules;
 pub mod describe_services;
+pub mod describe_subnets;
 pub mod describe_task_definition;
 pub mod describe_tasks;
 pub mod error;
@@ -34,6 +35,8 @@ pub use error::ServiceError;
 
 use aws_config::SdkConfig;
 
+use crate::ssm::sign::Signer;
+
 /// The services, configured alike. Building one makes no call.
 #[derive(Clone, Debug)]
 pub struct Aws {
@@ -49,6 +52,8 @@ pub struct Aws {
     pub kms: aws_sdk_kms::Client,
     /// CloudWatch Logs, for the host key that a container announces there.
     pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// Signs the requests that open data channels; `None` without credentials.
+    pub signer: Option<Signer>,
     /// The region of every call, unless the call says otherwise.
     pub region: String,
 }
@@ -64,6 +69,7 @@ impl Aws {
             ssm: aws_sdk_ssm::Client::new(config),
             kms: aws_sdk_kms::Client::new(config),
             logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            signer: Signer::new(config),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
         }
     }

@@ -1,5 +1,6 @@
 //! The sentence: plan, task, ready, connect, errand, stop. The only module that sees every stage.
 
+mod carriers;
 pub(crate) mod child;
 mod definition;
 mod errand;
@@ -7,6 +8,7 @@ mod files;
 mod for_openssh;
 mod letting_in;
 mod planning;
+mod routing;
 mod way_back;
 
 use std::path::Path;
@@ -28,11 +30,13 @@ use crate::options::{Errand, Options, TimingsFormat};
 use crate::origin::OriginError;
 use crate::plan::{Plan, PlanError};
 use crate::ready::dial::DialFailure;
+use crate::ready::sessions::Sessions;
 use crate::ready::{Reached, ReadyError, Stopped, Wait, wait_until_ready};
 use crate::recording::{self, RecordError, Recording};
 use crate::session::{self, ExitStatus, SessionError};
 use crate::signals::Stop;
 use crate::ssh::{self, HANDSHAKE_TIMEOUT, Settings, SshError};
+use crate::ssm::SsmError;
 use crate::task::{LaunchError, Task};
 use crate::timings::{Owner, Timings};
 use crate::ui::Ui;
@@ -87,6 +91,9 @@ pub enum LoginError {
     /// The task ended under the session.
     #[error("the task stopped: {}", .0.describe())]
     Stopped(Stopped),
+    /// What the connection went through has ended.
+    #[error("the session of Systems Manager that carried the connection has ended: {0}")]
+    Carrier(Box<SsmError>),
     /// It took connections before, and does not any more.
     #[error("the task does not answer any more: {0}")]
     Unreachable(DialFailure),
@@ -115,7 +122,13 @@ impl Advice for LoginError {
             Self::Child(error) => error.hints(),
             Self::Copy(error) => error.hints(),
             Self::Stopped(stopped) => stopped.hints(),
-            Self::Unreachable(failure) => vec![failure.hint().to_owned()],
+            Self::Carrier(error) => match error.hints() {
+                hints if hints.is_empty() => {
+                    vec!["CloudTrail's TerminateSession events say who ends sessions".to_owned()]
+                }
+                hints => hints,
+            },
+            Self::Unreachable(failure) => vec![failure.hint()],
             Self::Directory(error) => error.hints(),
             Self::Interrupted(_) => Vec::new(),
         }
@@ -171,7 +184,8 @@ async fn prepare(plan: &Plan, record: Option<&Path>, ui: &Ui) -> Result<Prepared
 async fn launch_prepared(plan: &Plan, aws: &Aws, ui: &Ui, stop: &Stop, timings: &Timings, prepared: Prepared) -> u8 {
     let Prepared { forwarding, recording } = prepared;
     let (recorded, settled) = (recording.as_ref(), &CancellationToken::new());
-    let run = Run { plan, aws, ui, stop, timings, settled, recording: recorded, forwarding: &forwarding };
+    let sessions = &Sessions::new(aws.clone(), &plan.run, stop.first.clone());
+    let run = Run { plan, aws, ui, stop, timings, settled, recording: recorded, forwarding: &forwarding, sessions };
     let code = Box::pin(letting_in::launch_admitted(&run)).await;
     if let Some(recording) = recording
         && let Some(loss) = recording.finish().await
@@ -193,6 +207,8 @@ struct Run<'a> {
     /// Cancelled once the connection stands, or will not stand any more.
     settled: &'a CancellationToken,
     forwarding: &'a Forwarding,
+    /// Sessions of Systems Manager that carry connections.
+    sessions: &'a Sessions,
 }
 
 async fn launch_and_visit(run: &Run<'_>) -> u8 {
@@ -210,7 +226,8 @@ async fn launch_and_visit(run: &Run<'_>) -> u8 {
     checkpoint("after-run-task", &run.stop.first).await;
     let outcome = visit(run, &task).await;
     run.ui.clear();
-    let outcome = explain(run, &task, outcome).await;
+    let broken = carriers::close(run).await;
+    let outcome = explain(run, &task, outcome, broken).await;
     let code = match &outcome {
         Ok(status) => status.exit_code(),
         Err(error) => fail(error, run.ui, run.stop),
@@ -245,7 +262,7 @@ async fn visit(run: &Run<'_>, task: &Task) -> Result<ExitStatus, LoginError> {
 }
 
 async fn connect<'a>(run: &'a Run<'a>, task: &'a Task) -> Result<(ssh::Connection, WayToTask<'a>), LoginError> {
-    let wait = Wait { task, plan: run.plan, aws: run.aws, ui: run.ui, timings: run.timings };
+    let wait = Wait { task, plan: run.plan, aws: run.aws, ui: run.ui, timings: run.timings, sessions: run.sessions };
     let Reached { stream, route, host_key } = wait_until_ready(wait).await?;
     checkpoint("after-route", &run.stop.first).await;
     run.timings.begin("SSH handshake", Owner::Client);
@@ -262,19 +279,28 @@ async fn connect<'a>(run: &'a Run<'a>, task: &'a Task) -> Result<(ssh::Connectio
     Ok((connection, WayToTask::new(run, task, route, settings)))
 }
 
-/// A connection that broke because the task ended is told as the end of the task.
+/// A connection that broke because the task ended is told as the end of the task, and one whose session `broken` says how that ended.
 async fn explain(
     run: &Run<'_>,
     task: &Task,
     outcome: Result<ExitStatus, LoginError>,
+    broken: Option<SsmError>,
 ) -> Result<ExitStatus, LoginError> {
-    let lost = matches!(outcome, Err(LoginError::Ssh(_) | LoginError::Session(_) | LoginError::Forward(_)));
+    let lost = match &outcome {
+        Err(LoginError::Ssh(_) | LoginError::Session(_) | LoginError::Forward(_)) => true,
+        // How a copy can be gone on with is told where nothing says more.
+        Err(LoginError::Copy(CopyError::Lost { .. })) => broken.is_some(),
+        _ => false,
+    };
     if !lost || run.stop.second.is_cancelled() {
         return outcome;
     }
     match describe_task(run.aws, &task.cluster, &task.arn, &run.plan.container).await {
         Ok(Some(state)) if state.is_ending() => Err(LoginError::Stopped(Stopped::of(&state))),
-        _ => outcome,
+        _ => match broken {
+            Some(error) => Err(LoginError::Carrier(Box::new(error))),
+            None => outcome,
+        },
     }
 }
 

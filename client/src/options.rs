@@ -8,6 +8,7 @@ pub mod file;
 pub mod listing;
 pub mod openssh;
 pub mod tunnel;
+pub mod via;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use exec::ExecOptions;
 pub use listing::{ListingOptions, Subject, TaskFilter};
 pub use openssh::{Host, ProxyOptions, SshConfigOptions};
 pub use tunnel::{Through, TunnelOptions, TunnelPurpose};
+pub use via::Via;
 
 /// What one start of the program is to do.
 #[derive(Clone, Debug)]
@@ -81,6 +83,8 @@ pub struct Options {
     pub subnets: Vec<String>,
     /// Whether the task gets a public IPv4 address.
     pub public: Option<bool>,
+    /// How connections reach the task.
+    pub via: Option<Via>,
     /// Cluster name or ARN.
     pub cluster: Option<String>,
     /// Name of the container that runs the SSH server.

@@ -6,6 +6,7 @@ pub mod ingress;
 pub(crate) mod overrides;
 pub mod show;
 mod tags;
+pub mod via;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use self::ingress::{Ingress, IngressError};
 use self::overrides::{capacity_providers, overrides};
 pub(crate) use self::tags::tag_value;
 use self::tags::tags;
+use self::via::{Choice, Obstacle};
 use crate::announcement::{NoLog, Place};
 use crate::aws::run_task::{AwsVpcConfiguration, NetworkConfiguration, RunTaskRequest};
 use crate::error::Advice;
@@ -55,6 +57,8 @@ pub struct Plan {
     pub container: String,
     /// Whether a public address is asked for.
     pub public: bool,
+    /// How connections reach the task.
+    pub via: Choice,
     /// SSH port.
     pub port: u16,
     /// SSH user.
@@ -123,6 +127,9 @@ pub enum PlanError {
     /// Nobody can be let in.
     #[error(transparent)]
     Ingress(#[from] IngressError),
+    /// Systems Manager cannot be the way.
+    #[error(transparent)]
+    Via(#[from] Obstacle),
     /// There is no log to read the host key in.
     #[error(transparent)]
     NoLog(#[from] NoLog),
@@ -144,6 +151,7 @@ impl Advice for PlanError {
             },
             Self::TooMany { .. } => "leave some out".to_owned(),
             Self::Ingress(error) => return error.hints(),
+            Self::Via(obstacle) => return obstacle.hints(),
             Self::NoLog(error) => return error.hints(),
             Self::OverridesTooLong { longest: Some(name), .. } => {
                 format!("shorten `--env {name}` (the longest), or put it into the task definition")
@@ -171,6 +179,8 @@ pub struct Given {
     pub now: jiff::Timestamp,
     /// Time from SIGTERM to SIGKILL, where SIGTERM is Spot's notice.
     pub stop_notice: Option<Duration>,
+    /// How connections reach the task.
+    pub via: Choice,
     /// Where the container's output goes; asked for only where the host key is to be read there.
     pub log: Option<Place>,
 }
@@ -186,7 +196,8 @@ impl Plan {
         let grant = grant(&options, &given, mode);
         let container = options.container.clone().unwrap_or_else(|| DEFAULT_CONTAINER.to_owned());
         let overrides = overrides(&options, &grant, &container)?;
-        let public = options.public.unwrap_or(true);
+        // Nobody would come to it.
+        let public = options.public.unwrap_or(!given.via.is_ssm());
         let start_timeout = options.start_timeout.unwrap_or(START_TIMEOUT);
         let capacity_providers = capacity_providers(&options);
         let request = RunTaskRequest {
@@ -206,18 +217,19 @@ impl Plan {
             overrides,
             started_by: STARTED_BY.to_owned(),
             client_token: given.run.clone(),
-            enable_execute_command: false,
+            enable_execute_command: given.via.is_ssm(),
             tags: if options.no_tags { Vec::new() } else { tags(&given) },
         };
         let life = start_timeout.saturating_add(grant.max_lifetime);
         Ok(Self {
             ingress: Ingress::new(&options, &given, &request.cluster, grant.port, life),
+            host_key: ExpectedKey::new(mode, &given)?,
             request,
             container,
             public,
+            via: given.via,
             port: grant.port,
             user: options.user.unwrap_or_else(|| DEFAULT_USER.to_owned()),
-            host_key: ExpectedKey::new(mode, &given)?,
             run: given.run,
             identity: given.identity,
             errand: options.errand,
@@ -274,107 +286,4 @@ fn check_count(what: &'static str, given: usize, most: usize) -> Result<(), Plan
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::aws::run_task::CapacityProvider;
-
-    pub(super) fn given() -> Given {
-        Given {
-            run: "6a1f0d52-6ab1-4bb0-9d0e-0f6f5a3f2f11".to_owned(),
-            host_seed: HostSeed::new([3; 32]),
-            identity: OneTimeKey::generate(),
-            caller: Some("arn:aws:iam::000000000000:user/o'neil".to_owned()),
-            my_ip: None,
-            now: jiff::Timestamp::UNIX_EPOCH,
-            stop_notice: None,
-            log: None,
-        }
-    }
-
-    pub(super) fn place() -> Place {
-        let [group, prefix, region] = ["/ecs/cli", "p", "eu-west-1"].map(str::to_owned);
-        Place { group, prefix, container: "cli".to_owned(), region }
-    }
-
-    pub(super) fn options() -> Options {
-        Options {
-            task_definition: Some("test-cli".to_owned()),
-            subnets: vec!["subnet-1".to_owned()],
-            security_groups: vec!["sg-1".to_owned()],
-            ..Options::default()
-        }
-    }
-
-    #[test]
-    fn the_ancestors_defaults_hold() {
-        let plan = Plan::new(options(), given()).expect("a plan");
-        assert_eq!((plan.request.cluster.as_str(), plan.container.as_str(), plan.public), ("default", "cli", true));
-        assert_eq!((plan.port, plan.user.as_str()), (22, "root"));
-        assert_eq!(plan.request.started_by, "ecs-fargate-login");
-        assert!(plan.request.started_by.len() <= limits::STARTED_BY_MAX_CHARS);
-    }
-
-    #[test]
-    fn launch_type_and_capacity_provider_exclude_each_other() {
-        let plan = Plan::new(Options { spot: Some(true), ..options() }, given()).expect("a plan");
-        assert_eq!(plan.request.launch_type, None);
-        assert_eq!(plan.request.capacity_provider_strategy[0].capacity_provider, "FARGATE_SPOT");
-        let plan = Plan::new(options(), given()).expect("a plan");
-        assert!(plan.request.capacity_provider_strategy.is_empty());
-        let of_service = vec![CapacityProvider { capacity_provider: "FARGATE".to_owned(), base: 1, weight: 1 }];
-        let like = || Options { capacity_providers: of_service.clone(), ..options() };
-        let plan = Plan::new(like(), given()).expect("a plan");
-        assert_eq!((plan.request.launch_type, plan.request.capacity_provider_strategy), (None, of_service.clone()));
-        let plan = Plan::new(Options { spot: Some(false), ..like() }, given()).expect("a plan");
-        assert_eq!(plan.request.launch_type.as_deref(), Some("FARGATE"));
-    }
-
-    #[test]
-    fn the_seed_goes_only_to_an_init_that_uses_it() {
-        let names = |plan: &Plan| -> Vec<String> {
-            plan.request.overrides.container_overrides[0].environment.iter().map(|v| v.name.clone()).collect()
-        };
-        let pinned = Plan::new(options(), given()).expect("a plan");
-        assert!(names(&pinned).contains(&"_FARGATE_LOGIN_HOST_SEED".to_owned()));
-        let open = Options { host_key: Some(HostKeyMode::AcceptNew), ..options() };
-        let open = Plan::new(open, given()).expect("a plan");
-        assert_eq!(names(&open), ["_AUTHORIZED_PUBLIC_KEY", "_FARGATE_LOGIN_RUN", "_FARGATE_LOGIN_CALLER"]);
-        let logs = Options { host_key: Some(HostKeyMode::Logs), ..options() };
-        let logs = Plan::new(logs, Given { log: Some(place()), ..given() }).expect("a plan");
-        assert_eq!(
-            names(&logs),
-            [
-                "_AUTHORIZED_PUBLIC_KEY",
-                "_FARGATE_LOGIN_KEX",
-                "_FARGATE_LOGIN_FORWARDING",
-                "_FARGATE_LOGIN_RUN",
-                "_FARGATE_LOGIN_CALLER"
-            ]
-        );
-    }
-
-    #[test]
-    fn what_the_service_would_refuse_is_refused_before() {
-        let plan = |options| Plan::new(options, given()).map(|_| ()).expect_err("no plan");
-        assert_eq!(plan(Options::default()), PlanError::NoTaskDefinition);
-        assert_eq!(plan(Options { subnets: vec![], ..options() }), PlanError::NoSubnets);
-        let groups = vec!["sg-1".to_owned(); 6];
-        assert!(matches!(plan(Options { security_groups: groups, ..options() }), PlanError::TooMany { most: 5, .. }));
-        let env = vec![("A".to_owned(), "x".to_owned()), ("BIG".to_owned(), "x".repeat(7000))];
-        match plan(Options { env, ..options() }) {
-            PlanError::OverridesTooLong { longest, bytes } => {
-                assert_eq!(longest.as_deref(), Some("BIG"));
-                assert!(bytes > limits::OVERRIDES_BUDGET_BYTES);
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_grant_names_the_caller_as_sts_does() {
-        let plan = Plan::new(options(), given()).expect("a plan");
-        let environment = &plan.request.overrides.container_overrides[0].environment;
-        let caller = environment.iter().find(|variable| variable.name == "_FARGATE_LOGIN_CALLER").expect("the caller");
-        assert_eq!(caller.value, "arn:aws:iam::000000000000:user/o'neil", "what a tag could not hold");
-    }
-}
+mod tests;

@@ -1,14 +1,16 @@
 //! From a launched task to bytes that answer: polls ECS, finds the address and dials it, all at once. "Ready" means that the
 //! SSH identification string arrived, not that ECS says RUNNING, and that it is known which key the host has to show.
 
+mod agent;
 pub mod dial;
 pub mod poll;
 mod reach;
 pub mod route;
+pub mod sessions;
+pub mod stream;
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::aws::{Aws, ServiceError, advice};
@@ -19,8 +21,10 @@ use crate::task::Task;
 use crate::timings::Timings;
 use crate::ui::Ui;
 
-use dial::DialFailure;
+use dial::{AGENT_NEEDS, DialFailure};
 use route::Route;
+use sessions::Sessions;
+use stream::Stream;
 
 /// What the stages of a wait share.
 #[derive(Clone, Copy, Debug)]
@@ -35,13 +39,15 @@ pub struct Wait<'a> {
     pub ui: &'a Ui,
     /// Where phases are timed.
     pub timings: &'a Timings,
+    /// Where sessions of Systems Manager are kept.
+    pub sessions: &'a Sessions,
 }
 
 /// A task that answers.
 #[derive(Debug)]
 pub struct Reached {
     /// The connection; its identification string is still unread.
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// How it was reached.
     pub route: Route,
     /// The key that it has to show.
@@ -63,13 +69,22 @@ pub enum ReadyError {
     /// The interface has no address that we could dial.
     #[error("the task has no public address")]
     NoPublicAddress,
+    /// The agent behind ECS Exec does not run.
+    #[error("the task's ExecuteCommandAgent stopped{}", .reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+    AgentStopped {
+        /// ECS's words.
+        reason: Option<String>,
+    },
+    /// No session that is tried again would be another.
+    #[error("the task cannot be reached through Systems Manager: {0}")]
+    Unreachable(DialFailure),
     /// Time is up.
     #[error("the task {} within {} s: {}", .seen.failure(), .after.as_secs(), .seen.describe())]
     Timeout {
         /// How long we waited.
         after: Duration,
         /// How far it got.
-        seen: Seen,
+        seen: Box<Seen>,
     },
 }
 
@@ -97,6 +112,8 @@ pub struct Seen {
     pub route: Option<Route>,
     /// Why the last dial failed.
     pub dial: Option<DialFailure>,
+    /// Last state of the agent behind ECS Exec, where it is waited for.
+    pub agent: Option<String>,
     /// The log that does not name the host's key, once all else is there.
     pub silent_log: Option<String>,
 }
@@ -113,10 +130,19 @@ pub async fn wait_until_ready(wait: Wait<'_>) -> Result<Reached, ReadyError> {
         error = poll::watch_task(wait, &states_tx) => Err(error),
         () = tokio::time::sleep(wait.plan.start_timeout) => {
             let seen = Seen { phase: states_rx.borrow().phase().to_owned(), ..seen_rx.borrow().clone() };
-            Err(ReadyError::Timeout { after: wait.plan.start_timeout, seen })
+            Err(ReadyError::Timeout { after: wait.plan.start_timeout, seen: Box::new(seen) })
         }
     };
     outcome
+}
+
+impl From<DialFailure> for ReadyError {
+    fn from(failure: DialFailure) -> Self {
+        match failure {
+            DialFailure::Service(error) => Self::Service(error),
+            failure => Self::Unreachable(failure),
+        }
+    }
 }
 
 impl Stopped {
@@ -167,8 +193,32 @@ impl Seen {
         match (&self.route, &self.dial) {
             (Some(route), Some(failure)) => format!("it is {phase}, and {route}: {failure}"),
             (Some(route), None) => format!("it is {phase}, and {route} says nothing"),
-            (None, _) => format!("it is {phase} and has no address yet"),
+            (None, _) => match &self.agent {
+                Some(agent) if self.is_running() => format!("it is {phase}, and its ExecuteCommandAgent is {agent}"),
+                Some(_) => format!("it is {phase}"),
+                None => format!("it is {phase} and has no address yet"),
+            },
         }
+    }
+
+    /// Whether only the agent was missing.
+    fn is_running(&self) -> bool {
+        self.phase == "RUNNING"
+    }
+
+    /// What to do about a task that got no further.
+    fn hint(&self) -> String {
+        let hint = match self {
+            Self { silent_log: Some(_), .. } => {
+                "look at that log: the init writes a `listen` line when it starts, and CloudWatch Logs shows it some seconds later; an image \
+                 with an sshd of its own writes none"
+            }
+            Self { dial: Some(failure), .. } => return failure.hint(),
+            Self { route: Some(_), .. } => return DialFailure::TimedOut.hint(),
+            Self { agent: Some(_), .. } if self.is_running() => AGENT_NEEDS,
+            _ => "raise `--start-timeout` for a large image",
+        };
+        hint.to_owned()
     }
 }
 
@@ -181,13 +231,9 @@ impl Advice for ReadyError {
             Self::NoPublicAddress => {
                 "use a public subnet, or `-public=false` if its private addresses can be reached from here"
             }
-            Self::Timeout { seen: Seen { silent_log: Some(_), .. }, .. } => {
-                "look at that log: the init writes a `listen` line when it starts, and CloudWatch Logs shows it some seconds later; an image \
-                 with an sshd of its own writes none"
-            }
-            Self::Timeout { seen: Seen { dial: Some(failure), .. }, .. } => failure.hint(),
-            Self::Timeout { seen: Seen { route: Some(_), .. }, .. } => DialFailure::TimedOut.hint(),
-            Self::Timeout { .. } => "raise `--start-timeout` for a large image",
+            Self::Timeout { seen, .. } => return vec![seen.hint()],
+            Self::Unreachable(failure) => return vec![failure.hint()],
+            Self::AgentStopped { .. } => AGENT_NEEDS,
         };
         vec![hint.to_owned()]
     }

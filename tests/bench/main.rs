@@ -13,6 +13,7 @@ mod route;
 mod server;
 mod setup;
 mod sftp;
+mod ssm;
 mod stall;
 mod start;
 mod statistics;
@@ -25,7 +26,7 @@ use statistics::Figure;
 type Group = (&'static str, fn() -> Vec<Figure>);
 
 /// What is measured, in this order.
-const GROUPS: [Group; 16] = [
+const GROUPS: [Group; 17] = [
     ("run-task", start::run_task_on_the_wire),
     ("local", start::local_prompt),
     ("prompt", start::listening_to_prompt),
@@ -38,6 +39,7 @@ const GROUPS: [Group; 16] = [
     ("bulk", bulk::streams),
     ("forwards", forwards::connections),
     ("stall", stall::waits),
+    ("ssm", ssm::figures),
     ("wide-50-one", wide::one_at_50),
     ("wide-50-many", wide::many_at_50),
     ("wide-100-one", wide::one_at_100),

@@ -48,6 +48,20 @@ fn the_plain_image_is_logged_into() {
 }
 
 #[test]
+fn the_plain_image_is_logged_into_through_systems_manager() {
+    // The agent enters the container's network, which only root may.
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let Some(world) = world_of(docker::PLAIN, open_ports()) else { return };
+    let role = "arn:aws:iam::000000000000:role/test-cli-task";
+    a_session_works(&world, &["--via", "ssm", "--task-role-arn", role], true);
+    let log = world.stand_in().log(&world.task().arn, "cli");
+    assert!(log.iter().any(|line| line.contains("127.0.0.1:22")), "nobody else reaches it: {log:?}");
+    assert!(world.stand_in().sessions().iter().all(|session| session.is_over));
+}
+
+#[test]
 fn the_application_image_has_its_console() {
     let Some(world) = world_of(docker::APP_EXAMPLE, json!({"entryPoint": ["/fargate-init"], "user": "0"})) else {
         return;

@@ -13,6 +13,7 @@ mod forward;
 mod host_key_logs;
 mod listing;
 mod openssh;
+mod over_ssm;
 mod recording;
 mod rights;
 mod secrets;

@@ -89,6 +89,7 @@ fn policy(action: &str) -> &'static str {
     match action {
         "ecs:DescribeServices" | "ecs:ListServices" => "any-image.json, or listing.json for `services`,",
         "ecs:RegisterTaskDefinition" => "any-image.json",
+        "ec2:DescribeSubnets" => "login-ssm.json",
         "ec2:AuthorizeSecurityGroupIngress" | "ec2:RevokeSecurityGroupIngress" => "allow-my-ip.json",
         "ec2:DescribeSecurityGroupRules" => "gc.json",
         "ecs:ListTaskDefinitions" => "any-image.json, or gc.json for `gc`,",
@@ -109,6 +110,10 @@ const REASONS: &[(&[&str], &str)] = &[
     (
         &["reached the limit on the number of"],
         "raise the Fargate vCPU quota of this account and region (Service Quotas), or stop other tasks",
+    ),
+    (
+        &["task role to use the execute command"],
+        "`--via ssm` needs a task role: name one with `--task-role-arn`; task-definitions/iam/task-ssm.json has the rights that it needs",
     ),
     (
         &["execute command was not enabled"],

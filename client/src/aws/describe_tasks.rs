@@ -10,6 +10,7 @@ use aws_sdk_ecs::types::{Attachment, Container, Task};
 use aws_smithy_types::DateTime;
 
 use super::{Aws, ServiceError};
+use listed::ExecAgent;
 
 /// The attachment of the task's network interface; the API says the long name, events say the short one.
 const INTERFACE_TYPES: [&str; 2] = ["ElasticNetworkInterface", "eni"];
@@ -39,6 +40,10 @@ pub struct TaskState {
     pub cpu: Option<String>,
     /// Task memory in MiB, as text.
     pub memory: Option<String>,
+    /// The runtime's id of the container that carries the SSH server, once it was made.
+    pub runtime_id: Option<String>,
+    /// The agent behind ExecuteCommand in that container, where ECS puts one.
+    pub agent: Option<ExecAgent>,
     /// When ECS did what.
     pub times: Times,
 }
@@ -108,6 +113,8 @@ impl TaskState {
             ipv6: on_container.and_then(|interface| interface.ipv6_address()).and_then(|text| text.parse().ok()),
             cpu: task.cpu().map(str::to_owned),
             memory: task.memory().map(str::to_owned),
+            runtime_id: container.and_then(Container::runtime_id).map(str::to_owned),
+            agent: container.and_then(ExecAgent::of),
             times: Times {
                 created_at: seconds(task.created_at()),
                 connectivity_at: seconds(task.connectivity_at()),
@@ -122,6 +129,12 @@ impl TaskState {
     #[must_use]
     pub fn is_ending(&self) -> bool {
         self.desired_status == "STOPPED" || self.last_status == "STOPPED"
+    }
+
+    /// Whether the agent behind ExecuteCommand takes sessions.
+    #[must_use]
+    pub fn is_agent_running(&self) -> bool {
+        self.agent.as_ref().is_some_and(|agent| agent.last_status == "RUNNING")
     }
 
     /// The phase as a user follows it: the image pull is a part of PENDING that ECS does not name.

@@ -6,6 +6,7 @@ mod fleet;
 mod forwards;
 mod listing;
 mod openssh;
+mod via;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub(super) use fleet::{GcFlags, PsFlags, Reach, StopFlags};
 pub(super) use forwards::{ForwardFlags, TunnelFlags};
 pub(super) use listing::{DescribeFlags, ServicesFlags, TasksFlags};
 pub(super) use openssh::{ProxyFlags, SshConfigFlags};
+pub(super) use via::ViaFlags;
 
 /// A shell, one command or a tunnel on a Fargate task that did not exist a minute ago
 #[derive(Debug, Parser)]
@@ -181,6 +183,8 @@ pub(super) struct Flags {
     /// accept-new (whatever an sshd of your own shows) [default: pinned]
     #[arg(long, value_name = "MODE", value_parser = values::host_key, help_heading = help::SESSION)]
     pub(super) host_key: Option<HostKeyMode>,
+    #[command(flatten)]
+    pub(super) via: ViaFlags,
     /// Record what a session with a terminal shows, not what is typed, in a new file (asciicast v2)
     #[arg(long, value_name = "FILE", value_parser = values::record, help_heading = help::SESSION)]
     pub(super) record: Option<PathBuf>,

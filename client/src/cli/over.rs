@@ -43,6 +43,7 @@ impl Flags {
             my_ip_url: self.my_ip_url.or(lower.my_ip_url),
             subnets: list(self.subnets, lower.subnets),
             public: if self.no_public { Some(false) } else { self.public.or(lower.public) },
+            via: self.via.via.or(lower.via),
             cluster: self.cluster.or(lower.cluster),
             container: self.container.or(lower.container),
             user: self.user.or(ssh.user).or(lower.user),

@@ -14,10 +14,17 @@ use crate::ui::Ui;
 /// Capacity provider whose tasks may be taken back.
 const SPOT: &str = "FARGATE_SPOT";
 
-/// Looks up a task definition that was only named, where anything depends on it. Of those, only the log has to be known.
-pub(super) async fn read(origin: Origin, options: &Options, aws: &Aws, ui: &Ui) -> Result<Origin, LoginError> {
+/// Looks up a task definition that was only named, where anything depends on it. Of those, only the log has to be known. `ssm`: whether
+/// the task is to be reached through Systems Manager.
+pub(super) async fn read(
+    origin: Origin,
+    options: &Options,
+    ssm: bool,
+    aws: &Aws,
+    ui: &Ui,
+) -> Result<Origin, LoginError> {
     let (spot, logged) = (may_be_spot(options), reads_the_log(options));
-    if !matches!(origin, Origin::Named) || !(spot || logged || options.dry_run) {
+    if !matches!(origin, Origin::Named) || !(spot || logged || ssm || options.dry_run) {
         return Ok(origin);
     }
     let name = options.task_definition.as_deref().unwrap_or_default();
@@ -25,6 +32,8 @@ pub(super) async fn read(origin: Origin, options: &Options, aws: &Aws, ui: &Ui) 
     match describe_task_definition(aws, name).await {
         Ok(definition) => return Ok(Origin::Found(definition)),
         Err(error) if logged => return Err(error.into()),
+        // RunTask refuses what it does not allow.
+        Err(error) if !(spot || options.dry_run) => tracing::debug!(%error, "the task definition is not known"),
         Err(error) => {
             let without_price = "the plan has no price";
             let without_notice = "if Spot takes the task back, the session ends without notice";

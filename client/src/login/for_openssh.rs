@@ -43,7 +43,7 @@ pub(super) async fn serve(run: &Run<'_>, task: &Task, door: &Door) -> Result<Exi
 }
 
 async fn open(run: &Run<'_>, task: &Task, door: &Door) -> Result<AbortOnDropHandle<()>, LoginError> {
-    let wait = Wait { task, plan: run.plan, aws: run.aws, ui: run.ui, timings: run.timings };
+    let wait = Wait { task, plan: run.plan, aws: run.aws, ui: run.ui, timings: run.timings, sessions: run.sessions };
     let Reached { stream, route, host_key } = wait_until_ready(wait).await?;
     checkpoint("after-route", &run.stop.first).await;
     run.timings.begin("connections", Owner::Session);

@@ -9,7 +9,7 @@ use rand::RngExt as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{LoginError, definition};
+use super::{LoginError, definition, routing};
 use crate::aws::error::Fault;
 use crate::aws::get_caller_identity::get_caller_identity;
 use crate::aws::{Aws, ServiceError};
@@ -19,7 +19,7 @@ use crate::error::EXIT_FAILURE;
 use crate::my_ip::{self, MyIpError};
 use crate::options::Options;
 use crate::origin::{self, Origin};
-use crate::plan::{self, Given, Plan};
+use crate::plan::{self, Given, Plan, PlanError};
 use crate::ssh::identity::OneTimeKey;
 use crate::timings::{Owner, Timings};
 use crate::ui::Ui;
@@ -49,12 +49,15 @@ pub(super) async fn plan(
     let origin = origin::settle(&mut options, aws, ui).await?;
     plan::check(&options)?;
     let caller = if options.no_tags && !options.dry_run { None } else { caller(aws).await? };
-    let origin = definition::read(origin, &options, aws, ui).await?;
+    let proposed = routing::propose(&options, aws, ui).await.map_err(PlanError::from)?;
+    let origin = definition::read(origin, &options, proposed.is_ssm(), aws, ui).await?;
     let my_ip = if options.allow_my_ip { Some(my_ip(&options, ui, timings).await?) } else { None };
     let (dry_run, tagged) = (options.dry_run, !options.no_tags);
     let container = options.container.as_deref().unwrap_or(plan::DEFAULT_CONTAINER);
     let stop_notice = definition::stop_notice(&options, &origin, container);
     let log = definition::log(&options, &origin, container)?;
+    let via = routing::settle(proposed, &options, &origin, container).map_err(PlanError::from)?;
+    tracing::info!(via = via.name(), reason = via.reason, "the route");
     let given = Given {
         run: uuid::Uuid::new_v4().to_string(),
         host_seed: HostSeed::new(rand::rng().random()),
@@ -64,6 +67,7 @@ pub(super) async fn plan(
         my_ip,
         now: jiff::Timestamp::now(),
         stop_notice,
+        via,
         log,
     };
     let mut plan = Plan::new(options, given)?;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::Run;
 use crate::aws::describe_tasks::describe_task;
-use crate::ready::dial::dial_any;
 use crate::ready::route::Route;
 use crate::session::SessionError;
 use crate::session::way_back::WayBack;
@@ -34,7 +33,7 @@ impl<'a> WayToTask<'a> {
 
 impl WayBack for WayToTask<'_> {
     async fn connect(&self) -> Result<Connection, SshError> {
-        let stream = dial_any(&self.route.addresses, self.run.plan.connect_timeout).await;
+        let stream = self.route.dial(self.run.plan.connect_timeout).await;
         let stream = stream.map_err(|failure| SshError::Handshake { cause: failure.to_string() })?;
         ssh::connect(stream, &self.settings).await
     }

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +11,7 @@ use super::audience::Audience;
 use crate::options::Host;
 use crate::ready::dial::DialFailure;
 use crate::ready::route::Route;
+use crate::ready::stream::Stream;
 
 /// A keeper whose first proxy does not come, or that is told to linger shorter, waits this long: its proxy is on its way.
 const FIRST: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ pub enum State {
 /// How to reach the task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
-    /// Its addresses.
+    /// Its addresses, or its place in Systems Manager.
     pub route: Route,
     /// Time for one TCP connection.
     pub connect_timeout: Duration,
@@ -67,7 +67,7 @@ struct Inner {
     state: watch::Sender<State>,
     attendance: watch::Sender<Attendance>,
     /// The stream that showed that the task answers, and when: the first visitor's.
-    first: Mutex<Option<(TcpStream, Instant)>>,
+    first: Mutex<Option<(Stream, Instant)>>,
     doubts_tx: mpsc::Sender<Doubt>,
     doubts_rx: tokio::sync::Mutex<mpsc::Receiver<Doubt>>,
     closed: CancellationToken,
@@ -146,7 +146,7 @@ impl Door {
     }
 
     /// The task answers, by this way and over this stream.
-    pub fn open(&self, way: Way, first: TcpStream) {
+    pub fn open(&self, way: Way, first: Stream) {
         *self.0.first.lock().unwrap_or_else(PoisonError::into_inner) = Some((first, Instant::now()));
         self.0.state.send_replace(State::Open(way));
     }
@@ -164,7 +164,7 @@ impl Door {
 
     /// The stream that showed that the task answers, once, as long as the task surely waits for a login on it.
     #[must_use]
-    pub fn take_first(&self) -> Option<TcpStream> {
+    pub fn take_first(&self) -> Option<Stream> {
         let first = self.0.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         first.filter(|(_, since)| since.elapsed() < FRESH).map(|(stream, _)| stream)
     }

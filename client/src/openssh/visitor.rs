@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -13,7 +13,8 @@ use super::door::{Door, Presence, State, Way, is_over};
 use super::frame::{self, Frame};
 use crate::error::EXIT_FAILURE;
 use crate::login::LoginError;
-use crate::ready::dial::{DialFailure, dial_any};
+use crate::ready::dial::DialFailure;
+use crate::ready::stream::Stream;
 
 /// What OpenSSH says before the task answers: its identification string, and at most its first key exchange packet.
 const EARLY_MAX: usize = 64 * 1024;
@@ -96,9 +97,8 @@ impl Visit {
         }
     }
 
-    async fn relay(&mut self, task: TcpStream, door: &Door) -> std::io::Result<Outcome> {
-        task.set_nodelay(true)?;
-        let (mut from_task, mut to_task) = task.into_split();
+    async fn relay(&mut self, task: Stream, door: &Door) -> std::io::Result<Outcome> {
+        let (mut from_task, mut to_task) = tokio::io::split(task);
         let Self { from_proxy, to_proxy, heard, early } = self;
         let up = async {
             to_task.write_all(early).await?;
@@ -158,13 +158,14 @@ async fn settled(state: &mut watch::Receiver<State>) -> Option<State> {
     state.wait_for(|state| *state != State::Starting).await.ok().map(|state| state.clone())
 }
 
-async fn dial_again(way: &Way) -> Result<TcpStream, DialFailure> {
+async fn dial_again(way: &Way) -> Result<Stream, DialFailure> {
     let until = Instant::now() + DIAL_AGAIN;
     loop {
-        match dial_any(&way.route.addresses, way.connect_timeout).await {
+        match way.route.dial(way.connect_timeout).await {
             Ok(stream) => return Ok(stream),
             // Nobody listens there any more.
             Err(failure @ DialFailure::Refused) => return Err(failure),
+            Err(failure) if failure.is_final() => return Err(failure),
             Err(failure) if Instant::now() > until => return Err(failure),
             Err(_) => tokio::time::sleep(DIAL_PAUSE).await,
         }

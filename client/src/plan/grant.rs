@@ -1,5 +1,6 @@
 //! What the container is allowed to do: no more than the run is for.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use fargate_contract::{Connections, Forwarding, Grant, KeyExchange, limits};
@@ -34,6 +35,8 @@ pub(super) fn grant(options: &Options, given: &Given, mode: HostKeyMode) -> Gran
         empty_timeout: for_openssh.map(|host| host.linger + EMPTY_MARGIN),
         forwarding: if is_ours { forwarding(options) } else { Forwarding::All },
         port: options.port.unwrap_or(default_port),
+        // The agent in the container is the only one who comes.
+        listen: given.via.is_ssm().then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         login_timeout: options.login_timeout.unwrap_or(limits::LOGIN_TIMEOUT),
         idle_timeout: options.idle_timeout.filter(|idle| !idle.is_zero()),
         max_lifetime: options.max_lifetime.unwrap_or(limits::MAX_LIFETIME),

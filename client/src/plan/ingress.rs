@@ -127,7 +127,7 @@ impl Ingress {
     #[must_use]
     pub fn mismatch(&self, route: &Route) -> Option<String> {
         let is_of_family = |address: IpAddr| self.cidrs.iter().any(|cidr| cidr.addr().is_ipv4() == address.is_ipv4());
-        if route.addresses.iter().any(|address| is_of_family(address.ip())) {
+        if route.addresses().iter().any(|address| is_of_family(address.ip())) {
             return None;
         }
         let (task, rules) = if self.cidrs.iter().any(|cidr| cidr.addr().is_ipv4()) { (6, 4) } else { (4, 6) };
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_rule_of_the_other_family_is_told() {
         let ingress = ingress(&options(), Some("203.0.113.7")).expect("a rule");
-        let route = |address: &str| Route { addresses: vec![address.parse().expect("an address")] };
+        let route = |address: &str| Route::Direct(vec![address.parse().expect("an address")]);
         assert_eq!(ingress.mismatch(&route("10.0.1.7:22")), None);
         let told = ingress.mismatch(&route("[2001:db8::7]:22")).expect("a mismatch");
         assert!(

@@ -22,6 +22,7 @@ impl Plan {
             "authorizeSecurityGroupIngress": self.ingress.as_ref().map(Ingress::requests),
             "runTask": self.request,
             "calls": self.calls(),
+            "route": {"via": self.via.name(), "reason": self.via.reason},
             "ssh": {
                 "user": self.user,
                 "port": self.port,
@@ -76,6 +77,7 @@ impl Plan {
         if !self.request.tags.is_empty() {
             calls.push("sts:GetCallerIdentity");
         }
+        calls.extend(self.via.asked_for_subnets.then_some("ec2:DescribeSubnets"));
         if let Some(ingress) = &self.ingress {
             calls.push("ec2:AuthorizeSecurityGroupIngress");
             if !ingress.tags.is_empty() {
@@ -88,10 +90,13 @@ impl Plan {
         if !self.request.tags.is_empty() {
             calls.push("ecs:TagResource (permission only)");
         }
-        if self.public {
+        if self.via.is_ssm() {
+            calls.extend(["ssm:StartSession", "ssmmessages:OpenDataChannel", "ssm:ResumeSession (after a cut)"]);
+        } else if self.public {
             calls.push("ec2:DescribeNetworkInterfaces");
         }
         calls.extend(log.map(|_| "logs:GetLogEvents"));
+        calls.extend(self.via.is_ssm().then_some("ssm:TerminateSession (unless the agent ends the session)"));
         calls.push("ecs:StopTask");
         calls.extend(self.ingress.as_ref().map(|_| "ec2:RevokeSecurityGroupIngress"));
         calls

@@ -11,15 +11,22 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Seen;
-use super::route::Route;
+use super::stream::Stream;
+use crate::aws::ServiceError;
+use crate::error::Advice as _;
+use crate::ssm::SsmError;
 
 /// First and longest pause between two dials: what the user waits at most after the server listens.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// A server that took the connection has this long to say who it is (its image may be starting).
-const IDENTIFICATION_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const IDENTIFICATION_TIMEOUT: Duration = Duration::from_secs(5);
 /// What every SSH server says first (RFC 4253, section 4.2).
-const IDENTIFICATION: &[u8] = b"SSH-";
+pub(super) const IDENTIFICATION: &[u8] = b"SSH-";
+
+/// What an agent has to have before Systems Manager knows it (ECS developer guide, "ECS Exec").
+pub(super) const AGENT_NEEDS: &str = "the task role needs the four `ssmmessages:` rights (task-definitions/iam/task-ssm.json), and a subnet \
+     without a public address a NAT gateway or an interface endpoint for ssmmessages";
 
 /// Why one dial did not reach an SSH server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,18 +41,24 @@ pub enum DialFailure {
     NotSsh,
     /// The network says no.
     Unreachable(ErrorKind),
+    /// Systems Manager does not know the container's agent.
+    NotConnected,
+    /// Systems Manager starts no session.
+    Service(ServiceError),
+    /// The session came to nothing.
+    Session(Box<SsmError>),
 }
 
-/// Dials every address of the route until one shows an identification string; returns its stream, unread.
-pub async fn until_identified(route: &Route, timeout: Duration, seen_tx: &watch::Sender<Seen>) -> TcpStream {
+/// Dials every address until one shows an identification string; returns its stream, unread.
+pub async fn until_identified(addresses: &[SocketAddr], timeout: Duration, seen_tx: &watch::Sender<Seen>) -> Stream {
     let mut dials = JoinSet::new();
-    for address in &route.addresses {
+    for address in addresses {
         dials.spawn(until_address_identified(*address, timeout, seen_tx.clone()));
     }
     // A dial ends only with a stream; a route has at least one address.
     loop {
         match dials.join_next().await {
-            Some(Ok(stream)) => return stream,
+            Some(Ok(stream)) => return Stream::Tcp(stream),
             Some(Err(error)) => tracing::warn!(%error, "a dial broke off"),
             None => std::future::pending().await,
         }
@@ -75,12 +88,12 @@ async fn until_address_identified(address: SocketAddr, timeout: Duration, seen_t
 ///
 /// # Errors
 /// The last [`DialFailure`].
-pub async fn dial_any(addresses: &[SocketAddr], timeout: Duration) -> Result<TcpStream, DialFailure> {
+pub async fn dial_any(addresses: &[SocketAddr], timeout: Duration) -> Result<Stream, DialFailure> {
     let mut dials: JoinSet<_> = addresses.iter().map(|address| dial(*address, timeout)).collect();
     let mut failed = DialFailure::TimedOut;
     while let Some(dialled) = dials.join_next().await {
         match dialled {
-            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Ok(stream)) => return Ok(Stream::Tcp(stream)),
             Ok(Err(failure)) => failed = failure,
             Err(error) => tracing::warn!(%error, "a dial broke off"),
         }
@@ -128,15 +141,34 @@ fn failure(kind: ErrorKind) -> DialFailure {
 impl DialFailure {
     /// What to do about it.
     #[must_use]
-    pub const fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> String {
+        let hint = match self {
             Self::TimedOut => {
-                "let the security group take TCP on this port from your address, and check that the subnet can be reached from here"
+                "let the security group take TCP on this port from your address, and check that the subnet can be reached from here; or \
+                 use `--via ssm`"
             }
             Self::Refused => "nothing listens there: is this a fargate-login image, and is `--port` its port?",
             Self::Silent => "the server takes connections but says nothing: look at the container's log",
             Self::NotSsh => "something else than SSH answers there: check `--port`",
-            Self::Unreachable(_) => "check the network between here and the task",
+            Self::Unreachable(_) => "check the network between here and the task; or use `--via ssm`",
+            Self::NotConnected => AGENT_NEEDS,
+            Self::Service(error) => return error.hints().into_iter().next().unwrap_or_default(),
+            Self::Session(error) => return error.hints().into_iter().next().unwrap_or_default(),
+        };
+        hint.to_owned()
+    }
+
+    /// Whether it will be the same however often it is tried.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Service(error) => !error.is_transient(),
+            Self::Session(error) => match **error {
+                SsmError::Refused { status, .. } => matches!(status, 400..=499),
+                SsmError::Address { .. } | SsmError::Unsigned { .. } | SsmError::WrongKind { .. } => true,
+                _ => false,
+            },
+            _ => false,
         }
     }
 }
@@ -149,6 +181,9 @@ impl fmt::Display for DialFailure {
             Self::Silent => f.write_str("no identification string"),
             Self::NotSsh => f.write_str("not an SSH server"),
             Self::Unreachable(kind) => write!(f, "{kind}"),
+            Self::NotConnected => f.write_str("its agent is not connected to Systems Manager"),
+            Self::Service(error) => write!(f, "{error}"),
+            Self::Session(error) => write!(f, "{error}"),
         }
     }
 }
@@ -192,8 +227,7 @@ mod tests {
         drop(listener);
         assert_eq!(dial(address, TIMEOUT).await.expect_err("closed"), DialFailure::Refused);
         let (seen_tx, mut seen_rx) = watch::channel(Seen::default());
-        let route = Route { addresses: vec![address] };
-        let dialling = tokio::spawn(async move { until_identified(&route, TIMEOUT, &seen_tx).await });
+        let dialling = tokio::spawn(async move { until_identified(&[address], TIMEOUT, &seen_tx).await });
         seen_rx.wait_for(|seen| seen.dial == Some(DialFailure::Refused)).await.expect("dialled");
         let listener = TcpListener::bind(address).await.expect("the same port");
         let (mut server, _) = listener.accept().await.expect("dialled again");

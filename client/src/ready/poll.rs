@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::reach::LOG_PHASE;
-use super::{ReadyError, Stopped, Wait};
+use super::{ReadyError, Stopped, Wait, agent};
 use crate::aws::ServiceError;
 use crate::aws::describe_tasks::{TaskState, describe_task};
 use crate::timings::Owner;
@@ -16,6 +16,8 @@ use crate::timings::Owner;
 const MISSING_GRACE: Duration = Duration::from_secs(60);
 /// A stopping task shows its reason late; after this we say what we have.
 const REASON_GRACE: Duration = Duration::from_secs(15);
+/// The phase in which the container runs and the agent beside it does not.
+const AGENT_PHASE: &str = "ExecuteCommandAgent";
 /// Share of a pause that is drawn at random, so that many clients do not poll in step.
 const JITTER: f64 = 0.2;
 
@@ -102,7 +104,14 @@ fn show(wait: Wait<'_>, state: &TaskState) {
         "PULLING" => "PENDING: pulling the image",
         "STARTING" => "PENDING: starting the container",
         // The dial says the rest, with the address.
-        "RUNNING" => return wait.timings.begin("RUNNING, no SSH yet", Owner::Client),
+        "RUNNING" if !wait.plan.via.is_ssm() || state.is_agent_running() => {
+            return wait.timings.begin("RUNNING, no SSH yet", Owner::Client);
+        }
+        "RUNNING" if before.as_deref() == Some(AGENT_PHASE) => return,
+        "RUNNING" => {
+            wait.timings.begin(AGENT_PHASE, Owner::Aws);
+            return wait.ui.phase(agent::PHASE);
+        }
         other => other,
     };
     if before.as_deref() != Some(state.phase()) {

@@ -1,4 +1,4 @@
-//! Where the task can be reached: the public address that only EC2 knows, or the private one of the attachment.
+//! Where the task can be reached: the public address that only EC2 knows, the private one of the attachment, or Systems Manager.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -8,6 +8,9 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::dial::{DialFailure, dial_any};
+use super::sessions::Port;
+use super::stream::Stream;
 use super::{ReadyError, Wait};
 use crate::aws::describe_network_interfaces::{Addresses, describe_network_interface};
 use crate::aws::describe_tasks::TaskState;
@@ -17,21 +20,51 @@ const ASSOCIATION_GRACE: Duration = Duration::from_secs(30);
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
-/// How bytes reach the task: any of these addresses, directly.
+/// How bytes reach the task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Addresses to dial, all at once; the first that answers is taken.
-    pub addresses: Vec<SocketAddr>,
+pub enum Route {
+    /// Directly: addresses to dial, all at once; the first that answers is taken.
+    Direct(Vec<SocketAddr>),
+    /// By a session of Systems Manager for each connection.
+    Ssm(Port),
+}
+
+impl Route {
+    /// One more connection to a task that has answered before. `timeout` is for one TCP connection; a session takes what its channel
+    /// gives it.
+    ///
+    /// # Errors
+    /// [`DialFailure`].
+    pub async fn dial(&self, timeout: Duration) -> Result<Stream, DialFailure> {
+        match self {
+            Self::Direct(addresses) => dial_any(addresses, timeout).await,
+            Self::Ssm(port) => port.dial().await,
+        }
+    }
+
+    /// The addresses that are dialled.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        match self {
+            Self::Direct(addresses) => addresses,
+            Self::Ssm(_) => &[],
+        }
+    }
 }
 
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let addresses: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
-        f.write_str(&addresses.join(" or "))
+        match self {
+            Self::Direct(addresses) => {
+                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                f.write_str(&addresses.join(" or "))
+            }
+            Self::Ssm(Port { target, port, .. }) => write!(f, "port {port} of {target}"),
+        }
     }
 }
 
-/// Finds the route as soon as there is one; the states come from the polling.
+/// Finds the direct route as soon as there is one; the states come from the polling.
 ///
 /// # Errors
 /// [`ReadyError::NoPublicAddress`], or [`ReadyError::Service`] when EC2 refuses.
@@ -46,7 +79,7 @@ pub async fn find(wait: Wait<'_>, mut states_rx: watch::Receiver<TaskState>) -> 
         };
         if !addresses.is_empty() {
             let with_port = |address| SocketAddr::new(address, wait.plan.port);
-            return Ok(Route { addresses: addresses.into_iter().map(with_port).collect() });
+            return Ok(Route::Direct(addresses.into_iter().map(with_port).collect()));
         }
         if states_rx.changed().await.is_err() {
             // The polling has ended; its error ends the wait.

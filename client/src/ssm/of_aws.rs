@@ -7,7 +7,6 @@ use futures_util::future::BoxFuture;
 
 use super::channel::Services;
 use super::session::{DataKey, DataKeyRequest, DataKeys, Resume, Token};
-use super::sign::Signer;
 use crate::aws::generate_data_key::generate_data_key;
 use crate::aws::resume_session::resume_session;
 use crate::aws::terminate_session::terminate_session;
@@ -17,8 +16,14 @@ impl Services {
     /// The services of a configuration, with its credentials and region.
     #[must_use]
     pub fn of_aws(config: &SdkConfig) -> Self {
-        let aws = Arc::new(Aws::new(config));
-        Self { signer: Signer::new(config), resume: Arc::<Aws>::clone(&aws), keys: aws }
+        Self::of(&Aws::new(config))
+    }
+
+    /// The services of these clients.
+    #[must_use]
+    pub fn of(aws: &Aws) -> Self {
+        let aws = Arc::new(aws.clone());
+        Self { signer: aws.signer.clone(), resume: Arc::<Aws>::clone(&aws), keys: aws }
     }
 }
 

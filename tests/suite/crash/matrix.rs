@@ -4,6 +4,8 @@
 use e2e::{Terminal, World};
 use nix::sys::signal::{Signal, kill};
 
+use crate::over_ssm::ROLE;
+
 /// What happens to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -90,6 +92,7 @@ impl Row {
             assert_eq!(task.stop_code.as_deref(), Some("EssentialContainerExited"), "{case}: {task:?}");
         }
         world.wait_gone(&address);
+        world.wait_until(|world| world.stand_in().sessions().iter().all(|session| session.is_over));
         for directory in [scratch.path(), world.home()] {
             let left: Vec<_> = std::fs::read_dir(directory).expect("a directory").flatten().collect();
             assert!(left.is_empty(), "{case}: {left:?}");
@@ -105,6 +108,24 @@ fn after_run_task() {
 #[test]
 fn after_the_route_is_known() {
     Row { checkpoint: "after-route", command: &[], limit: NOBODY_COMES, is_over: false }.play();
+}
+
+/// Through Systems Manager, with as much left to lose.
+const SSM: [&str; 4] = ["--via", "ssm", "--task-role-arn", ROLE];
+
+#[test]
+fn after_a_session_of_systems_manager_is_started() {
+    Row { checkpoint: "after-start-session", command: &SSM, limit: NOBODY_COMES, is_over: false }.play();
+}
+
+#[test]
+fn after_a_session_of_systems_manager_leads_to_the_task() {
+    Row { checkpoint: "after-route", command: &SSM, limit: NOBODY_COMES, is_over: false }.play();
+}
+
+#[test]
+fn after_the_terminal_is_raw_through_systems_manager() {
+    Row { checkpoint: "after-raw-mode", command: &SSM, limit: LIFE, is_over: false }.play();
 }
 
 #[test]

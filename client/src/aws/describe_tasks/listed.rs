@@ -177,10 +177,6 @@ impl Interface {
 
 impl ListedContainer {
     fn read(container: &Container) -> Self {
-        let agent = container
-            .managed_agents()
-            .iter()
-            .find(|agent| agent.name().is_some_and(|name| name.as_str() == EXEC_AGENT));
         Self {
             name: container.name().unwrap_or_default().to_owned(),
             image: text(container.image()),
@@ -190,12 +186,18 @@ impl ListedContainer {
             health_status: text(container.health_status().map(|status| status.as_str())),
             exit_code: container.exit_code(),
             reason: text(container.reason()),
-            exec_agent: agent.map(ExecAgent::read),
+            exec_agent: ExecAgent::of(container),
         }
     }
 }
 
 impl ExecAgent {
+    /// That of a container, if ECS names one.
+    pub(super) fn of(container: &Container) -> Option<Self> {
+        let is_meant = |agent: &&ManagedAgent| agent.name().is_some_and(|name| name.as_str() == EXEC_AGENT);
+        container.managed_agents().iter().find(is_meant).map(Self::read)
+    }
+
     fn read(agent: &ManagedAgent) -> Self {
         Self {
             last_status: agent.last_status().unwrap_or_default().to_owned(),

@@ -69,7 +69,7 @@ pub(super) fn described(shared: &Shared, task: &Task, with_tags: bool) -> Value 
         "attributes": [{"name": "ecs.cpu-architecture", "value": architecture}],
         "availabilityZone": shared.zone(task.interface.subnet.zone),
         "clusterArn": shared.arn(&format!("cluster/{}", launch.cluster)),
-        "containers": task.containers.iter().map(|known| container(task, known)).collect::<Vec<_>>(),
+        "containers": task.containers.iter().map(|known| container(shared, task, known)).collect::<Vec<_>>(),
         "cpu": launch.member("cpu").unwrap_or_default(),
         "memory": launch.member("memory").unwrap_or_default(),
         "desiredStatus": task.desired_status(),
@@ -128,7 +128,7 @@ fn attachment(task: &Task) -> Value {
     })
 }
 
-fn container(task: &Task, container: &Container) -> Value {
+fn container(shared: &Shared, task: &Task, container: &Container) -> Value {
     let definition = task.launch.containers().iter().find(|known| known.name == container.name);
     let given = task.launch.container_override(&container.name);
     let cpu = given.and_then(|given| given.cpu).or(definition.map(|known| known.cpu));
@@ -157,7 +157,7 @@ fn container(task: &Task, container: &Container) -> Value {
     set("exitCode", container.exit_code.map(Value::from));
     set("reason", container.reason.clone().map(Value::from));
     // The runtime gives its id when it makes the container.
-    set("managedAgents", managed_agents::described(task, container));
+    set("managedAgents", managed_agents::described(&shared.config.agents, task, container));
     set("runtimeId", container.was_started().then(|| container.runtime_id.clone().into()));
     body
 }

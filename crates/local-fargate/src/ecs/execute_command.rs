@@ -45,7 +45,7 @@ pub(super) fn call(shared: &Arc<Shared>, request: &Value) -> Result<Value, ApiEr
         let found = world.task(&cluster, request.task.as_deref().unwrap_or_default());
         let task = found.ok_or_else(|| ApiError::invalid("The referenced task was not found."))?;
         let container = choose(task, request.container.as_deref())?;
-        let target = target::of_running(task, container);
+        let target = target::of_running(task, container).filter(|_| shared.config.agents.stopped.is_none());
         let target = target.ok_or_else(|| ApiError::invalid(NOT_ENABLED))?;
         if is_away {
             return Err(ApiError::new("TargetNotConnectedException", NOT_CONNECTED));

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::ssm::Agents;
 use crate::task::{Container, Task};
 
 /// The only one there is.
@@ -22,7 +23,7 @@ impl Container {
 }
 
 /// As DescribeTasks shows it; none for a task that was not launched with `enableExecuteCommand`.
-pub(super) fn described(task: &Task, container: &Container) -> Option<Value> {
+pub(super) fn described(agents: &Agents, task: &Task, container: &Container) -> Option<Value> {
     if !task.launch.exec {
         return None;
     }
@@ -31,6 +32,10 @@ pub(super) fn described(task: &Task, container: &Container) -> Option<Value> {
         let is_over = container.ended.is_some() || task.is_stopped();
         agent["lastStatus"] = if is_over { "STOPPED" } else { "RUNNING" }.into();
         agent["lastStartedAt"] = since.into();
+        if let Some(reason) = &agents.stopped {
+            agent["lastStatus"] = "STOPPED".into();
+            agent["reason"] = reason.as_str().into();
+        }
     }
     Some(json!([agent]))
 }

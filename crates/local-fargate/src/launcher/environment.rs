@@ -11,7 +11,8 @@ use crate::state::Shared;
 
 /// Where the task's programs may listen.
 const ADDRESS: &str = "LOCAL_FARGATE_ADDRESS";
-/// Our init listens on every address unless it is told otherwise; a task must keep to its own.
+/// Our init listens on every address unless it is told otherwise; a task must keep to its own, which is its loopback as well: that of the
+/// machine belongs to all tasks.
 const LISTEN: &str = "_FARGATE_LOGIN_LISTEN";
 
 /// ENTRYPOINT and CMD as ECS puts them together: the task definition's `entryPoint` replaces the image's.
@@ -37,12 +38,12 @@ pub(super) fn variables(shared: &Shared, image: &ProcessImage, start: &Start, ho
         ("HOME".into(), home.into()),
         ("HOSTNAME".into(), format!("ip-{host}.ec2.internal").into()),
         (ADDRESS.into(), start.address.clone().into()),
-        (LISTEN.into(), start.address.clone().into()),
     ];
     let of_fargate = fargate(shared, start, shared.address);
     variables.extend(of_fargate.into_iter().map(|(name, value)| (name.to_owned(), value.into())));
     variables.extend(image.env.iter().map(|(name, value)| (name.clone(), value.into())));
     variables.extend(start.environment.0.iter().map(|(name, value)| (name.clone(), value.into())));
+    variables.push((LISTEN.into(), start.address.clone().into()));
     // Last: no image may take it from its processes.
     variables.push((MARK.into(), start.mark(shared).into()));
     variables

@@ -63,6 +63,9 @@ fn of_container(shared: &Shared, given: &str) -> Option<Target> {
     let (runtime_id, task, cluster) = (parts.next()?, parts.next()?, parts.next()?);
     let world = shared.lock();
     let task = world.task(cluster, task).filter(|known| known.id == task)?;
+    if shared.config.agents.stopped.is_some() {
+        return None;
+    }
     let container = task.containers.iter().find(|known| known.runtime_id == runtime_id)?;
     of_running(task, container)
 }
@@ -71,12 +74,12 @@ fn of_container(shared: &Shared, given: &str) -> Option<Target> {
 pub(crate) fn of_running(task: &Task, container: &Container) -> Option<Target> {
     let place = container.place.clone().filter(|_| container.is_agent_connected(task))?;
     let address = task.interface.address;
-    let localhost = match &place {
-        Place::Process(_) => vec![address, IpAddr::V4(Ipv4Addr::LOCALHOST)],
-        Place::Docker(_) => vec![address],
+    let (localhost, network_of) = match &place {
+        Place::Process(_) => (vec![address, IpAddr::V4(Ipv4Addr::LOCALHOST)], None),
+        Place::Docker(_) => (vec![address], container.pid),
     };
     let subnet = task.interface.subnet.cidr.and_then(|cidr| cidr.parse().ok());
-    Some(Target { place, reach: Reach { localhost, subnet }, is_container: true })
+    Some(Target { place, reach: Reach { localhost, network_of, subnet }, is_container: true })
 }
 
 fn of_instance(shared: &Shared, instance: &Instance) -> Target {
@@ -87,7 +90,7 @@ fn of_instance(shared: &Shared, instance: &Instance) -> Target {
     variables.push((MARK.to_owned(), format!("{}/{}", shared.mark, instance.id).into()));
     Target {
         place: Place::Process(Arc::new(Beside { variables, directory: shared.scratch.clone() })),
-        reach: Reach { localhost: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], subnet: None },
+        reach: Reach { localhost: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], network_of: None, subnet: None },
         is_container: false,
     }
 }

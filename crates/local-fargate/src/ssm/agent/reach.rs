@@ -1,9 +1,13 @@
 //! What a port session can reach: the container's own ports, and hosts beyond it, save those that agents refuse.
 
+use std::fs::File;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
+use nix::sched::{CloneFlags, setns};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 /// Addresses that a VPC's subnet keeps for itself: the first four and the last one.
 const RESERVED: usize = 4;
@@ -20,6 +24,8 @@ const OF_AWS: [IpAddr; 4] = [
 pub(crate) struct Reach {
     /// What its `localhost` is. A task that is a process of this machine has an address of its own and shares the machine's loopback.
     pub(crate) localhost: Vec<IpAddr>,
+    /// A process whose network is the agent's, with a loopback interface that is the container's own.
+    pub(crate) network_of: Option<u32>,
     /// Its subnet.
     pub(crate) subnet: Option<IpNet>,
 }
@@ -27,6 +33,13 @@ pub(crate) struct Reach {
 impl Reach {
     /// Connects to a port of the container itself.
     pub(super) async fn dial_own(&self, port: u16) -> Result<TcpStream, String> {
+        if let Some(pid) = self.network_of {
+            match dial_within(pid, port).await {
+                Ok(dialled) => return dialled.map_err(|error| format!("dial tcp localhost:{port}: {error}")),
+                // Only root may enter it; from here, the container has its address alone.
+                Err(error) => tracing::debug!(%error, "the container's network cannot be entered"),
+            }
+        }
         let addresses: Vec<_> = self.localhost.iter().map(|address| SocketAddr::new(*address, port)).collect();
         connect(&addresses).await
     }
@@ -64,6 +77,29 @@ fn nth(subnet: &IpNet, index: usize) -> Option<IpAddr> {
     }
 }
 
+/// Connects over the loopback interface of another network. `Err` when that cannot be entered.
+async fn dial_within(pid: u32, port: u16) -> io::Result<io::Result<TcpStream>> {
+    let (told, answer) = oneshot::channel();
+    let within = move || {
+        // Whoever does not wait any more has no use for it.
+        let _ = told.send(connect_within(pid, port));
+    };
+    // A thread of its own: it stays in that network.
+    std::thread::Builder::new().name("within".to_owned()).spawn(within)?;
+    let connected = answer.await.map_err(io::Error::other)??;
+    Ok(connected.and_then(|stream| {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        TcpStream::from_std(stream)
+    }))
+}
+
+fn connect_within(pid: u32, port: u16) -> io::Result<io::Result<std::net::TcpStream>> {
+    setns(File::open(format!("/proc/{pid}/ns/net"))?, CloneFlags::CLONE_NEWNET)?;
+    let connect = |address: IpAddr| std::net::TcpStream::connect(SocketAddr::new(address, port));
+    Ok(connect(Ipv4Addr::LOCALHOST.into()).or_else(|_| connect(Ipv6Addr::LOCALHOST.into())))
+}
+
 async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
     let mut last = "no address".to_owned();
     for address in addresses {
@@ -85,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_belongs_to_aws_is_forbidden_and_the_rest_is_not() {
-        let reach = Reach { localhost: Vec::new(), subnet: "10.0.1.0/24".parse().ok() };
+        let reach = Reach { localhost: Vec::new(), network_of: None, subnet: "10.0.1.0/24".parse().ok() };
         let is_forbidden = |text: &str| reach.is_forbidden(text.parse().expect("an address"));
         for address in ["169.254.169.254", "169.254.169.253", "fd00:ec2::254", "::ffff:169.254.169.254"] {
             assert!(is_forbidden(address), "{address}");
@@ -102,5 +138,18 @@ mod tests {
     async fn a_forbidden_host_is_not_dialled() {
         let error = Reach::default().dial("169.254.169.254", 80).await.expect_err("forbidden");
         assert_eq!(error, "Forwarding to IP address 169.254.169.254 is forbidden.");
+    }
+
+    #[tokio::test]
+    async fn another_network_is_entered_by_who_may() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        match dial_within(std::process::id(), port).await {
+            Ok(connected) => {
+                let stream = connected.expect("a connection");
+                assert_eq!(stream.peer_addr().expect("connected").port(), port);
+            }
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}"),
+        }
     }
 }

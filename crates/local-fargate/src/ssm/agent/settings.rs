@@ -17,6 +17,8 @@ pub struct Agents {
     pub completes_late: Duration,
     /// What they have to say to every user who shakes hands.
     pub customer_message: String,
+    /// Why those of containers stop instead of running; `None` where they run.
+    pub stopped: Option<String>,
 }
 
 impl Default for Agents {
@@ -27,6 +29,7 @@ impl Default for Agents {
             requires_challenge: false,
             completes_late: Duration::ZERO,
             customer_message: String::new(),
+            stopped: None,
         }
     }
 }

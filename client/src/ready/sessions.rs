@@ -1,0 +1,293 @@
+//! Connections through Systems Manager: each has a session of its own, since an agent paces each by itself. A session is ended with
+//! its connection, and what is left of them with the run.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::dial::{DialFailure, IDENTIFICATION, IDENTIFICATION_TIMEOUT};
+use super::stream::{Replayed, Stream};
+use crate::aws::start_session::{StartSessionRequest, start_session};
+use crate::aws::terminate_session::terminate_session;
+use crate::aws::{Aws, ServiceError};
+use crate::checkpoint::checkpoint;
+use crate::ssm::port::{PortStream, Ports};
+use crate::ssm::{Services, Session, SsmError};
+
+/// A session of this goes to a port of the container itself and nowhere else, and carries one connection.
+const DOCUMENT: &str = "AWS-StartSSHSession";
+/// Its only parameter.
+const PORT: &str = "portNumber";
+/// The service says nothing when somebody ends a session, and neither does the agent whose port hangs up.
+const UNEXPLAINED: &str = "somebody has terminated it, or its port hung up";
+/// How long the ends of all sessions may take when the run ends: whatever is left ends with the task.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The sessions of one run. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Sessions(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    aws: Aws,
+    /// For CloudTrail.
+    reason: String,
+    /// The user's wish to stop; for checkpoints.
+    stop: CancellationToken,
+    closing: CancellationToken,
+    keepers: TaskTracker,
+    /// How a session ended that was still in use.
+    broken: Mutex<Option<SsmError>>,
+    /// Sessions that stand until their task has ended.
+    left: Mutex<Vec<(String, ServiceError)>>,
+}
+
+/// A port of a container, as Systems Manager reaches it.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// `ecs:<cluster>_<task>_<runtime id>`.
+    pub target: String,
+    /// TCP port that listens on the container's loopback interface.
+    pub port: u16,
+    /// Where its sessions are kept.
+    pub sessions: Sessions,
+}
+
+/// Two are equal if they lead to the same place.
+impl PartialEq for Port {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.target, self.port) == (&other.target, other.port)
+    }
+}
+
+impl Eq for Port {}
+
+impl Sessions {
+    /// None yet. `run` is what CloudTrail shall know them by.
+    #[must_use]
+    pub fn new(aws: Aws, run: &str, stop: CancellationToken) -> Self {
+        Self(Arc::new(Inner {
+            aws,
+            reason: format!("fargate-login run {run}"),
+            stop,
+            closing: CancellationToken::new(),
+            keepers: TaskTracker::new(),
+            broken: Mutex::default(),
+            left: Mutex::default(),
+        }))
+    }
+
+    /// Ends those that there are. Answers how many are not known to have ended, with a reason where there is one, and how the last one
+    /// broke that nobody had wanted to end.
+    pub async fn close(&self) -> Closed {
+        let inner = &self.0;
+        inner.closing.cancel();
+        inner.keepers.close();
+        let is_late = tokio::time::timeout(CLOSE_TIMEOUT, inner.keepers.wait()).await.is_err();
+        let left = std::mem::take(&mut *inner.left.lock().unwrap_or_else(PoisonError::into_inner));
+        let broken = inner.broken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Closed { left, late: if is_late { inner.keepers.len() } else { 0 }, broken }
+    }
+}
+
+/// What is to be said of a run's sessions at its end.
+#[derive(Debug, Default)]
+pub struct Closed {
+    /// Ids of sessions that AWS did not end, and why.
+    pub left: Vec<(String, ServiceError)>,
+    /// How many were not known to have ended in time.
+    pub late: usize,
+    /// How the last connection broke, if one did.
+    pub broken: Option<SsmError>,
+}
+
+impl Port {
+    /// A connection over a new session, once something at its end says `SSH-`. The session ends when the stream is dropped.
+    ///
+    /// # Errors
+    /// [`DialFailure`]; then the session is ended as well. Cancel-safe in the same way.
+    pub async fn dial(&self) -> Result<Stream, DialFailure> {
+        let (handed, dialled) = oneshot::channel();
+        self.sessions.0.keepers.spawn(keep(self.clone(), handed));
+        // A keeper is gone without a word only when the runtime ends.
+        dialled.await.unwrap_or(Err(DialFailure::Silent))
+    }
+}
+
+/// Starts a session, hands a connection over, and sees to the session's end.
+async fn keep(port: Port, mut handed: oneshot::Sender<Result<Stream, DialFailure>>) {
+    let inner = Arc::clone(&port.sessions.0);
+    let request = StartSessionRequest {
+        target: port.target.clone(),
+        document: Some(DOCUMENT.to_owned()),
+        parameters: vec![(PORT.to_owned(), port.port.to_string())],
+        reason: Some(inner.reason.clone()),
+    };
+    // Not a cancellation point: a request that was dropped half-way may leave a session that nobody knows.
+    let session = match start_session(&inner.aws, &request).await {
+        Ok(session) => session,
+        Err(error) => return answer(handed, Err(refused(error))),
+    };
+    let id = session.id.clone();
+    tracing::info!(session = id, target = port.target, "a session");
+    checkpoint("after-start-session", &inner.stop).await;
+    let dropped = CancellationToken::new();
+    let opened = tokio::select! {
+        biased;
+        () = inner.closing.cancelled() => return end(&inner, &id).await,
+        () = handed.closed() => return end(&inner, &id).await,
+        opened = open(session, Services::of(&inner.aws), dropped.clone()) => opened,
+    };
+    let (ports, stream) = match opened {
+        Ok(opened) => opened,
+        Err(failure) => {
+            answer(handed, Err(failure));
+            return end(&inner, &id).await;
+        }
+    };
+    answer(handed, Ok(stream));
+    let ended = tokio::select! {
+        ended = ports.ended() => Some(ended),
+        () = inner.closing.cancelled() => None,
+    };
+    match ended {
+        Some(Ok(())) if dropped.is_cancelled() => {}
+        Some(ended) => {
+            let error = ended.err().unwrap_or_else(|| SsmError::Ended { words: UNEXPLAINED.to_owned() });
+            tracing::info!(session = id, %error, "the session has ended");
+            *inner.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+        None => {
+            if let Err(SsmError::NotTerminated(error)) = ports.terminate().await {
+                inner.left.lock().unwrap_or_else(PoisonError::into_inner).push((id, error));
+            }
+        }
+    }
+}
+
+fn answer(handed: oneshot::Sender<Result<Stream, DialFailure>>, dialled: Result<Stream, DialFailure>) {
+    // Whoever waits no more has no use for it: a stream that is dropped ends its session.
+    let _ = handed.send(dialled);
+}
+
+/// Ends a session that never carried anything.
+async fn end(inner: &Inner, id: &str) {
+    if let Err(error) = terminate_session(&inner.aws, id).await {
+        inner.left.lock().unwrap_or_else(PoisonError::into_inner).push((id.to_owned(), error));
+    }
+}
+
+async fn open(
+    session: Session,
+    services: Services,
+    dropped: CancellationToken,
+) -> Result<(Ports, Stream), DialFailure> {
+    let ports = Ports::start(session, services).await.map_err(failed)?;
+    if let Some(words) = ports.greeting() {
+        tracing::info!(words, "the session's owner says");
+    }
+    let stream = ports.open().await.map_err(failed)?;
+    let identified = tokio::time::timeout(IDENTIFICATION_TIMEOUT, identify(stream, dropped)).await;
+    Ok((ports, identified.map_err(|_| DialFailure::Silent)??))
+}
+
+/// Reads until it is known what answers; whatever was read is read again.
+async fn identify(mut stream: PortStream, dropped: CancellationToken) -> Result<Stream, DialFailure> {
+    let mut beginning = BytesMut::new();
+    while beginning.len() < IDENTIFICATION.len() {
+        match stream.read_buf(&mut beginning).await {
+            Ok(1..) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Err(DialFailure::Refused),
+            Ok(_) | Err(_) => return Err(DialFailure::Silent),
+        }
+    }
+    if beginning.starts_with(IDENTIFICATION) {
+        Ok(Stream::Ssm(Replayed::new(beginning.freeze(), stream, dropped)))
+    } else {
+        Err(DialFailure::NotSsh)
+    }
+}
+
+/// Codes of a target whose agent is not there (Systems Manager API reference, StartSession).
+const NOT_CONNECTED: [&str; 2] = ["TargetNotConnected", "TargetNotConnectedException"];
+
+fn refused(error: ServiceError) -> DialFailure {
+    if error.code().is_some_and(|code| NOT_CONNECTED.contains(&code)) {
+        DialFailure::NotConnected
+    } else {
+        DialFailure::Service(error)
+    }
+}
+
+fn failed(error: SsmError) -> DialFailure {
+    match error {
+        SsmError::PortRefused { .. } => DialFailure::Refused,
+        error => DialFailure::Session(Box::new(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::aws::canned::{Asked, answering};
+
+    fn port(answer: impl Fn(&str) -> (u16, Value) + Send + Sync + 'static) -> (Port, Asked) {
+        let (aws, asked) = answering(move |operation, _| answer(operation));
+        let sessions = Sessions::new(aws, "6a1f", CancellationToken::new());
+        (Port { target: "ecs:shop_1_2".to_owned(), port: 22, sessions }, asked)
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_is_not_there_yet_is_told_from_a_refusal() {
+        let refusing = |code: &'static str| port(move |_| (400, json!({"__type": code, "message": "no"}))).0;
+        let failure = refusing("TargetNotConnected").dial().await.expect_err("no agent");
+        assert_eq!((&failure, failure.is_final()), (&DialFailure::NotConnected, false));
+        let failure = refusing("AccessDeniedException").dial().await.expect_err("no right");
+        assert!(failure.is_final() && failure.hint().contains("ssm:StartSession"), "{failure:?}");
+        let failure = refusing("ThrottlingException").dial().await.expect_err("too many");
+        assert!(!failure.is_final(), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_came_to_nothing_is_ended() {
+        let (port, asked) = port(|operation| match operation {
+            "StartSession" => {
+                (200, json!({"SessionId": "me-0a", "StreamUrl": "https://gateway/x", "TokenValue": "hush"}))
+            }
+            _ => (200, json!({"SessionId": "me-0a"})),
+        });
+        let failure = port.dial().await.expect_err("no address for a token");
+        assert!(failure.is_final(), "{failure:?}");
+        let Closed { left, late, broken } = port.sessions.close().await;
+        assert!(left.is_empty() && late == 0 && broken.is_none());
+        let request = json!({
+            "Target": "ecs:shop_1_2",
+            "DocumentName": "AWS-StartSSHSession",
+            "Reason": "fargate-login run 6a1f",
+            "Parameters": {"portNumber": ["22"]},
+        });
+        let terminated = ("TerminateSession".to_owned(), json!({"SessionId": "me-0a"}));
+        assert_eq!(asked.all(), [("StartSession".to_owned(), request), terminated]);
+    }
+
+    #[tokio::test]
+    async fn a_session_that_aws_does_not_end_is_told() {
+        let (port, _) = port(|operation| match operation {
+            "StartSession" => {
+                (200, json!({"SessionId": "me-0a", "StreamUrl": "https://gateway/x", "TokenValue": "hush"}))
+            }
+            _ => (400, json!({"__type": "AccessDeniedException", "message": "no"})),
+        });
+        port.dial().await.expect_err("no address for a token");
+        let left = port.sessions.close().await.left;
+        assert_eq!(left.len(), 1);
+        assert_eq!((left[0].0.as_str(), left[0].1.action), ("me-0a", "ssm:TerminateSession"));
+    }
+}
