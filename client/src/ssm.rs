@@ -15,6 +15,7 @@ mod of_aws;
 pub(crate) mod outgoing;
 pub(crate) mod payload;
 pub mod port;
+pub(crate) mod proxy;
 pub mod session;
 pub mod shell;
 pub mod sign;

@@ -246,10 +246,10 @@ fn attend(bound: Bound, held: Held, common: &Arc<Common>, places: &Arc<Semaphore
     let serving = async move {
         loop {
             let (stream, _, place) = next_connection(&listener, &places, &common.ui).await;
-            let (tunnel, ended) = (Arc::clone(&tunnel), common.ended.clone());
+            let tunnel = Arc::clone(&tunnel);
             connections.spawn(async move {
                 let _place = place;
-                ended.run_until_cancelled(tunnel.carry(stream)).await;
+                tunnel.carry(stream).await;
             });
         }
     };

@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::address::Address;
 use super::error::SsmError;
 use super::sign::Signer;
-use super::tls;
+use super::{proxy, tls};
 
 /// From the first SYN to the upgrade.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -158,8 +158,11 @@ impl fmt::Debug for Socket {
 
 async fn upgrade(address: &Address, headers: Vec<(&'static str, String)>) -> Result<Socket, SsmError> {
     let unreachable = |cause: String| SsmError::Unreachable { host: address.host().to_owned(), cause };
-    let tcp = TcpStream::connect((address.host(), address.port())).await;
-    let tcp = tcp.map_err(|error| unreachable(error.to_string()))?;
+    let tcp = match proxy::of_environment(address) {
+        Some(proxy) => proxy::connect(&proxy, address).await,
+        None => TcpStream::connect((address.host(), address.port())).await.map_err(|error| error.to_string()),
+    };
+    let tcp = tcp.map_err(unreachable)?;
     // Keystrokes are single small messages, and so are their acknowledgements: with Nagle's algorithm they wait for each other.
     tcp.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
     let transport: Box<dyn tls::Transport> = match address.is_tls() {

@@ -22,10 +22,12 @@ fn a_signal_ends_every_session() {
         let world = world_with(|_| {});
         let server = echo(Ipv4Addr::LOCALHOST);
         let (running, ports) = forwarding(&world, &[local(server), format!("127.0.0.2:{server}"), local(server)]);
-        echoed(&mut connect(ports[0]), b"it stands");
+        let mut open = connect(ports[0]);
+        echoed(&mut open, b"it stands");
         running.signal(signal);
         let done = running.wait();
         assert_eq!(done.code, code, "{}", done.stderr);
+        reset(open);
         assert_eq!((count(&world, "ssm:StartSession"), count(&world, "ssm:TerminateSession")), (3, 3));
         all_over(&world);
         assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, ports[0])).is_err(), "nobody listens any more");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::forward::stream::Stream;
 
@@ -21,7 +22,7 @@ pub(super) enum End {
     Closed,
     /// The far port was not to be had.
     Refused,
-    /// The session ended amid it.
+    /// The session ended amid it, or the run.
     Cut,
 }
 
@@ -35,10 +36,11 @@ enum Up {
     Reset,
 }
 
-/// Relays until the connection ends. The far end cannot close one direction alone: its end is that of the connection. A connection that
-/// was refused or cut is reset.
-pub(super) async fn relay(stream: Stream, port: impl AsyncRead + AsyncWrite) -> End {
-    let (end, local) = both_ways(&stream, port).await;
+/// Relays until the connection ends, or the run does. The far end cannot close one direction alone: its end is that of the connection. A
+/// connection that was refused or cut is reset.
+pub(super) async fn relay(stream: Stream, port: impl AsyncRead + AsyncWrite, ended: &CancellationToken) -> End {
+    let relayed = ended.run_until_cancelled(both_ways(&stream, port)).await;
+    let (end, local) = relayed.unwrap_or((End::Cut, Up::Untaken));
     match (end, local) {
         (End::Closed, Up::Untaken) => {
             stream.finish();
@@ -144,7 +146,7 @@ mod tests {
             (ErrorKind::ConnectionAborted, End::Cut),
         ] {
             let (mut near, stream) = pair().await;
-            assert_eq!(relay(stream, Failing(kind)).await, expected);
+            assert_eq!(relay(stream, Failing(kind), &CancellationToken::new()).await, expected);
             let error = near.read(&mut [0]).await.expect_err("reset");
             assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         }
@@ -154,7 +156,7 @@ mod tests {
     async fn the_answer_after_the_end_of_a_request_is_waited_for() {
         let (mut near, stream) = pair().await;
         let (port, mut server) = tokio::io::duplex(1024);
-        let relayed = tokio::spawn(relay(stream, port));
+        let relayed = tokio::spawn(async move { relay(stream, port, &CancellationToken::new()).await });
         near.write_all(b"question").await.expect("written");
         near.shutdown().await.expect("half closed");
         let mut asked = Vec::new();
@@ -171,7 +173,7 @@ mod tests {
     async fn an_answer_that_comes_early_is_not_lost_to_what_is_still_being_sent() {
         let (mut near, stream) = pair().await;
         let (port, mut server) = tokio::io::duplex(64);
-        let relayed = tokio::spawn(relay(stream, port));
+        let relayed = tokio::spawn(async move { relay(stream, port, &CancellationToken::new()).await });
         server.write_all(b"no").await.expect("written");
         drop(server);
         near.write_all(&[7; 100_000]).await.expect("taken");

@@ -151,10 +151,13 @@ impl Tunnel {
         }
     }
 
-    /// Carries a connection from its first byte to its last.
+    /// Carries a connection from its first byte to its last; one that is open when the run ends is reset.
     pub(super) async fn carry(&self, stream: Stream) {
-        let Some((port, is_multiplexed)) = self.open().await else { return stream.abort() };
-        let end = relay(stream, port).await;
+        let ended = &self.common.ended;
+        let Some((port, is_multiplexed)) = ended.run_until_cancelled(self.open()).await.flatten() else {
+            return stream.abort();
+        };
+        let end = relay(stream, port, ended).await;
         // In other sessions the agent says why itself, and the session has ended by that.
         if end == End::Refused && is_multiplexed {
             let why = "the agent cannot connect there: nothing listens, the name has no address, the task's security group is not \

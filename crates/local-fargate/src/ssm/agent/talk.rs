@@ -20,7 +20,7 @@ use crate::state::Shared;
 pub(super) const CHUNK: usize = 1024;
 /// The pause after each of them.
 const PACE: Duration = Duration::from_millis(1);
-/// Unacknowledged messages of an agent that does not pause.
+/// Unacknowledged messages from which on an agent pauses that otherwise does not.
 const UNACKNOWLEDGED_MAX: usize = 4096;
 /// Handshake messages that wait.
 const RESPONSES: usize = 4;
@@ -136,7 +136,10 @@ impl Talk {
         if self.paced {
             pace.keep().await;
         } else {
-            self.until(|channel| channel.unacknowledged() < UNACKNOWLEDGED_MAX).await;
+            // Beyond that it has the pace, too: acknowledgements are not heard while the work takes nothing, and it may take nothing
+            // because this waits.
+            let room = self.until(|channel| channel.unacknowledged() < UNACKNOWLEDGED_MAX);
+            let _ = tokio::time::timeout(PACE, room).await;
         }
         self.send(payload_type, payload).await
     }
