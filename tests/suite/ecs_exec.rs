@@ -71,6 +71,16 @@ fn input_of_any_bytes_arrives_with_its_end() {
 }
 
 #[test]
+fn a_command_ends_though_our_input_does_not() {
+    let world = one_task();
+    let mut running = exec(&world).args(["--", "sh", "-c", "echo on; exit 3"]).start();
+    running.read_until("on");
+    world.wait_until(|world| world.stand_in().sessions().iter().all(|session| session.is_over));
+    assert_eq!(running.wait().code, 3);
+    assert!(!world.calls().contains(&"ssm:TerminateSession".to_owned()), "it ended by itself");
+}
+
+#[test]
 fn output_that_looks_like_a_marker_is_output() {
     let world = one_task();
     // The wrapper itself, nonce included, as a list of processes shows it; and its tracing.
