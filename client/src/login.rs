@@ -46,6 +46,9 @@ use way_back::WayToTask;
 /// Time for a clean SSH disconnect, which nobody waits for.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 
+/// Exit code of an init whose last session was ended by SIGHUP.
+const HUNG_UP: i32 = 128 + nix::libc::SIGHUP;
+
 /// Everything that can end a login early.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
@@ -296,7 +299,10 @@ async fn explain(
         return outcome;
     }
     match describe_task(run.aws, &task.cluster, &task.arn, &run.plan.container).await {
-        Ok(Some(state)) if state.is_ending() => Err(LoginError::Stopped(Stopped::of(&state))),
+        // A session that was hung up had lost its connection: its end is no reason for that.
+        Ok(Some(state)) if state.is_ending() && !(broken.is_some() && state.container.exit_code == Some(HUNG_UP)) => {
+            Err(LoginError::Stopped(Stopped::of(&state)))
+        }
         _ => match broken {
             Some(error) => Err(LoginError::Carrier(Box::new(error))),
             None => outcome,

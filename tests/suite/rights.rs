@@ -60,6 +60,11 @@ fn the_policies_are_enough_for_what_a_login_calls() {
     assert_eq!(plain.difference(&operator).collect::<Vec<_>>(), [""; 0]);
     let logged = calls(&super::host_key_logs::world_with(|_| {}), &["--host-key", "logs"]);
     assert!(logged.contains("logs:GetLogEvents"), "{logged:?}");
+    let role = ["--task-role-arn", super::via::ROLE];
+    let chosen = calls(&World::new(), &[&role[..], &["--subnets", "subnet-3", "--no-public"]].concat());
+    assert!(chosen.contains("ssm:StartSession") && chosen.contains("ec2:DescribeSubnets"), "{chosen:?}");
+    let more: BTreeSet<_> = operator.union(&allowed("login-ssm.json")).cloned().collect();
+    assert_eq!(chosen.difference(&more).collect::<Vec<_>>(), [""; 0]);
     let more: BTreeSet<_> = operator.union(&allowed("host-key-logs.json")).cloned().collect();
     assert_eq!(logged.difference(&more).collect::<Vec<_>>(), [""; 0]);
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::dial::{DialFailure, IDENTIFICATION, IDENTIFICATION_TIMEOUT};
-use super::stream::{Replayed, Stream};
+use super::stream::{HungUp, Replayed, Stream};
 use crate::aws::start_session::{StartSessionRequest, start_session};
 use crate::aws::terminate_session::terminate_session;
 use crate::aws::{Aws, ServiceError};
@@ -41,8 +41,8 @@ struct Inner {
     stop: CancellationToken,
     closing: CancellationToken,
     keepers: TaskTracker,
-    /// How a session ended that was still in use.
-    broken: Mutex<Option<SsmError>>,
+    /// How the last session ended that we did not end, and whether somebody still used it.
+    last: Mutex<Option<(HungUp, Result<(), SsmError>)>>,
     /// Sessions that stand until their task has ended.
     left: Mutex<Vec<(String, ServiceError)>>,
 }
@@ -77,7 +77,7 @@ impl Sessions {
             stop,
             closing: CancellationToken::new(),
             keepers: TaskTracker::new(),
-            broken: Mutex::default(),
+            last: Mutex::default(),
             left: Mutex::default(),
         }))
     }
@@ -90,7 +90,11 @@ impl Sessions {
         inner.keepers.close();
         let is_late = tokio::time::timeout(CLOSE_TIMEOUT, inner.keepers.wait()).await.is_err();
         let left = std::mem::take(&mut *inner.left.lock().unwrap_or_else(PoisonError::into_inner));
-        let broken = inner.broken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let last = inner.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let unexplained = || SsmError::Ended { words: UNEXPLAINED.to_owned() };
+        // Only now is it known who was first: whoever used it has gone.
+        let broken = last.filter(|(hung_up, _)| hung_up.is_so());
+        let broken = broken.map(|(_, ended)| ended.err().unwrap_or_else(unexplained));
         Closed { left, late: if is_late { inner.keepers.len() } else { 0 }, broken }
     }
 }
@@ -136,12 +140,12 @@ async fn keep(port: Port, mut handed: oneshot::Sender<Result<Stream, DialFailure
     let id = session.id.clone();
     tracing::info!(session = id, target = port.target, "a session");
     checkpoint("after-start-session", &inner.stop).await;
-    let dropped = CancellationToken::new();
+    let hung_up = HungUp::default();
     let opened = tokio::select! {
         biased;
         () = inner.closing.cancelled() => return end(&inner, &id).await,
         () = handed.closed() => return end(&inner, &id).await,
-        opened = open(session, Services::of(&inner.aws), dropped.clone()) => opened,
+        opened = open(session, Services::of(&inner.aws), hung_up.clone()) => opened,
     };
     let (ports, stream) = match opened {
         Ok(opened) => opened,
@@ -156,11 +160,9 @@ async fn keep(port: Port, mut handed: oneshot::Sender<Result<Stream, DialFailure
         () = inner.closing.cancelled() => None,
     };
     match ended {
-        Some(Ok(())) if dropped.is_cancelled() => {}
         Some(ended) => {
-            let error = ended.err().unwrap_or_else(|| SsmError::Ended { words: UNEXPLAINED.to_owned() });
-            tracing::info!(session = id, %error, "the session has ended");
-            *inner.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            tracing::info!(session = id, ?ended, "the session has ended");
+            *inner.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((hung_up, ended));
         }
         None => {
             if let Err(SsmError::NotTerminated(error)) = ports.terminate().await {
@@ -182,22 +184,18 @@ async fn end(inner: &Inner, id: &str) {
     }
 }
 
-async fn open(
-    session: Session,
-    services: Services,
-    dropped: CancellationToken,
-) -> Result<(Ports, Stream), DialFailure> {
+async fn open(session: Session, services: Services, hung_up: HungUp) -> Result<(Ports, Stream), DialFailure> {
     let ports = Ports::start(session, services).await.map_err(failed)?;
     if let Some(words) = ports.greeting() {
         tracing::info!(words, "the session's owner says");
     }
     let stream = ports.open().await.map_err(failed)?;
-    let identified = tokio::time::timeout(IDENTIFICATION_TIMEOUT, identify(stream, dropped)).await;
+    let identified = tokio::time::timeout(IDENTIFICATION_TIMEOUT, identify(stream, hung_up)).await;
     Ok((ports, identified.map_err(|_| DialFailure::Silent)??))
 }
 
 /// Reads until it is known what answers; whatever was read is read again.
-async fn identify(mut stream: PortStream, dropped: CancellationToken) -> Result<Stream, DialFailure> {
+async fn identify(mut stream: PortStream, hung_up: HungUp) -> Result<Stream, DialFailure> {
     let mut beginning = BytesMut::new();
     while beginning.len() < IDENTIFICATION.len() {
         match stream.read_buf(&mut beginning).await {
@@ -207,7 +205,7 @@ async fn identify(mut stream: PortStream, dropped: CancellationToken) -> Result<
         }
     }
     if beginning.starts_with(IDENTIFICATION) {
-        Ok(Stream::Ssm(Replayed::new(beginning.freeze(), stream, dropped)))
+        Ok(Stream::Ssm(Replayed::new(beginning.freeze(), stream, hung_up)))
     } else {
         Err(DialFailure::NotSsh)
     }

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::ssm::port::PortStream;
 
@@ -20,18 +21,27 @@ pub enum Stream {
     Ssm(Replayed),
 }
 
+/// Whether a connection ended while somebody read from it. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HungUp(Arc<AtomicBool>);
+
+impl HungUp {
+    pub(super) fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A connection of which the beginning was read, and is read again.
 #[derive(Debug)]
 pub struct Replayed {
     beginning: Bytes,
     rest: PortStream,
-    _in_use: DropGuard,
+    hung_up: HungUp,
 }
 
 impl Replayed {
-    /// `dropped` is cancelled when nobody uses it any more.
-    pub(super) fn new(beginning: Bytes, rest: PortStream, dropped: CancellationToken) -> Self {
-        Self { beginning, rest, _in_use: dropped.drop_guard() }
+    pub(super) fn new(beginning: Bytes, rest: PortStream, hung_up: HungUp) -> Self {
+        Self { beginning, rest, hung_up }
     }
 }
 
@@ -42,7 +52,13 @@ impl AsyncRead for Replayed {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.beginning.is_empty() {
-            return Pin::new(&mut self.rest).poll_read(context, buffer);
+            let before = buffer.filled().len();
+            let read = Pin::new(&mut self.rest).poll_read(context, buffer);
+            let is_end = buffer.filled().len() == before && buffer.remaining() > 0;
+            if matches!(read, Poll::Ready(Err(_))) || (read.is_ready() && is_end) {
+                self.hung_up.0.store(true, Ordering::Relaxed);
+            }
+            return read;
         }
         let length = self.beginning.len().min(buffer.remaining());
         buffer.put_slice(self.beginning.get(..length).unwrap_or_default());

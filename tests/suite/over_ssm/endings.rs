@@ -21,9 +21,9 @@ fn terminate(world: &World, id: &str) {
     world.call("ssm", "TerminateSession", &json!({"SessionId": id})).expect("asked");
 }
 
-/// Has the remote print what a file holds, twice, and cuts the channel when `cut` says so.
-fn survives(world: &World, cut: bool) {
-    let (folder, bytes) = (tempfile::tempdir().expect("a directory"), content(4_000_000));
+/// Has the remote print what a file of this length holds, twice, and cuts the channel when `cut` says so.
+fn survives(world: &World, length: usize, cut: bool) {
+    let (folder, bytes) = (tempfile::tempdir().expect("a directory"), content(length));
     let path = folder.path().join("known");
     std::fs::write(&path, &bytes).expect("written");
     let line = format!("echo begun >&2; cat {0} {0}", path.display());
@@ -43,18 +43,16 @@ fn survives(world: &World, cut: bool) {
 
 #[test]
 fn bytes_survive_a_cut_of_the_data_channel() {
-    survives(&fast(), true);
+    survives(&fast(), 4_000_000, true);
 }
 
 #[test]
 fn bytes_survive_a_channel_that_is_cut_over_and_over() {
     let mut impairment = Impairment::default();
-    impairment.cut_after_bytes = Some(3_000_000);
-    let world = World::with(|config: &mut Config| {
-        config.agents.pacing = false;
-        config.faults.push(Fault::Impaired(impairment));
-    });
-    survives(&world, false);
+    impairment.cut_after_bytes = Some(400_000);
+    // Paced, so that little is lost with each connection: agents send again the oldest message only, ten times a second.
+    let world = World::with(|config: &mut Config| config.faults.push(Fault::Impaired(impairment)));
+    survives(&world, 500_000, false);
 }
 
 #[test]
@@ -88,14 +86,15 @@ fn a_command_that_is_not_kept_says_who_ended_it() {
         "{}",
         done.stderr
     );
-    assert!(done.stderr.contains("somebody has terminated it") && done.stderr.contains("hint: "), "{}", done.stderr);
+    assert!(done.stderr.contains("hint: CloudTrail's TerminateSession events"), "{}", done.stderr);
     gone(&world);
 }
 
 #[test]
 fn an_agent_that_comes_late_is_waited_for() {
     let world = World::with(|config: &mut Config| {
-        config.latency = local_fargate::Latency::Scaled { percent: 5 };
+        // It connects 1.2 s after the container at the soonest: one look of the client's falls in between.
+        config.latency = local_fargate::Latency::Scaled { percent: 40 };
         config.faults.push(Fault::Times { count: 2, fault: Box::new(Fault::AgentNotConnected) });
     });
     let done = through_ssm(&world).args(["--timings", "--shell-command", "exit 3"]).run();

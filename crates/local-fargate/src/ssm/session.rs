@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,10 +15,12 @@ use super::relay::{self, Client};
 use super::target::Target;
 use crate::draw::Draw;
 use crate::fault::Fault;
-use crate::state::Shared;
+use crate::state::{Shared, World};
 
 /// Frames that wait between the parts of a channel: some hundred KiB.
 pub(super) const QUEUE: usize = 256;
+/// How long an agent whose container has ended may take to say so, and the relay after it: longer than both wait for a client.
+const LAST_WORDS: Duration = Duration::from_secs(8);
 /// Irregularities that are kept of one session.
 const IRREGULARITIES_MAX: usize = 100;
 
@@ -150,10 +153,12 @@ pub(crate) fn start(shared: &Arc<Shared>, prefix: &str, given: &str, target: Tar
     let ends = relay::Ends { joining, to_agent, from_agent, ended };
     let relay = relay::run(Arc::clone(&session), impairment, draw, ends);
     let (shared_too, over) = (Arc::clone(shared), Arc::clone(&session));
+    let given = given.to_owned();
     shared.drivers.spawn(async move {
         tokio::select! {
             () = relay => {}
             () = agent => {}
+            () = container_gone(&shared_too, &given) => {}
             // What the agent started is ended as it is dropped.
             () = shared_too.kill.cancelled() => {}
         }
@@ -161,6 +166,19 @@ pub(crate) fn start(shared: &Arc<Shared>, prefix: &str, given: &str, target: Tar
         shared_too.wake();
     });
     session
+}
+
+/// The agent of a container runs in it. Waits until it is gone and whatever it had to say is said; for ever, where it runs elsewhere.
+async fn container_gone(shared: &Shared, target: &str) {
+    let Some(runtime_id) = target.strip_prefix("ecs:").and_then(|target| target.rsplit('_').next()) else {
+        return std::future::pending().await;
+    };
+    let runs = |world: &World| {
+        let mut containers = world.tasks.iter().flat_map(|task| &task.containers);
+        containers.any(|container| container.runtime_id == runtime_id && container.ended.is_none())
+    };
+    shared.wait_until(|world| !runs(world)).await;
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 impl Session {
