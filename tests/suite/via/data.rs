@@ -169,6 +169,8 @@ fn over_a_bad_network(length: usize, cut_after: Duration) -> Duration {
     world.stand_in().inject(Fault::Impaired(network));
     let (running, ports) = forwarding(&world, &[local(echo(Ipv4Addr::LOCALHOST))]);
     let stream = connect(ports[0]);
+    // What was under way at a cut is repaired frame by frame: a busy machine, which has more under way, takes long over it.
+    stream.set_read_timeout(Some(Duration::from_secs(600))).expect("a limit");
     let (sent, began) = (noise(length, 3), Instant::now());
     let back = there_and_back(stream, sent.clone()).join().expect("no panic");
     let taken = began.elapsed();
@@ -186,9 +188,13 @@ fn a_transfer_survives_loss_reordering_duplication_and_cuts() {
     over_a_bad_network(20_000_000, Duration::from_secs(10));
 }
 
+/// Megabytes of the long run, instead of 200.
+const MEGABYTES: &str = "FARGATE_LOGIN_E2E_MEGABYTES";
+
 #[test]
-#[ignore = "takes minutes: 200 MB both ways, cut every 10 s"]
+#[ignore = "takes minutes, and an optimized build on a quiet machine: 200 MB both ways, cut every 10 s"]
 fn two_hundred_megabytes_survive_loss_reordering_duplication_and_cuts() {
-    let taken = over_a_bad_network(200_000_000, Duration::from_secs(10));
-    let _ = writeln!(std::io::stderr(), "200 MB both ways took {taken:?}");
+    let megabytes = std::env::var(MEGABYTES).ok().and_then(|text| text.parse().ok()).unwrap_or(200_usize);
+    let taken = over_a_bad_network(megabytes * 1_000_000, Duration::from_secs(10));
+    let _ = writeln!(std::io::stderr(), "{megabytes} MB both ways took {taken:?}");
 }
