@@ -199,6 +199,8 @@ impl Talk {
 
     async fn stream_data(&self, frame: Frame) {
         let arrival = lock(&self.channel).arrive(&frame);
+        // It may have ended a pause, and the work may take nothing of it before it has said something itself.
+        self.heard.send_replace(());
         let mut next = match arrival {
             Arrival::Refused => return,
             Arrival::Due => Some((frame, false)),
