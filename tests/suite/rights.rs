@@ -103,3 +103,15 @@ fn the_policy_is_enough_for_listings() {
     let called: BTreeSet<_> = world.calls().split_off(before).into_iter().collect();
     assert_eq!(called, allowed("listing.json"), "what is called, and no more");
 }
+
+#[test]
+fn the_policy_is_enough_for_forwards_without_a_task() {
+    let world = super::via::service::world(1, true);
+    let before = world.calls().len();
+    let done = world.program().args(["forward", "--service", "web", "0:localhost:1", "--", "true"]).run();
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let called: BTreeSet<_> = world.calls().split_off(before).into_iter().collect();
+    assert!(called.contains("ssmmessages:OpenDataChannel") && called.contains("ecs:ListTasks"), "{called:?}");
+    let allowed = allowed("port-forward.json");
+    assert_eq!(called.difference(&allowed).collect::<Vec<_>>(), [""; 0]);
+}

@@ -3,7 +3,7 @@
 mod data;
 mod endings;
 mod refusals;
-mod service;
+pub(crate) mod service;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};

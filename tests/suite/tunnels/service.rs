@@ -12,7 +12,7 @@ use super::{all_over, connect, count, echo, echoed, local, started};
 use crate::listing::account;
 
 /// A service that keeps so many tasks of a program that sleeps, with agents that run.
-fn world(count: usize, exec: bool) -> World {
+pub(crate) fn world(count: usize, exec: bool) -> World {
     let world = World::with(|config| {
         config.agents.pacing = false;
         for image in ["app:42", "proxy:1"] {
