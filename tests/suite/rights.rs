@@ -60,7 +60,7 @@ fn the_policies_are_enough_for_what_a_login_calls() {
     assert_eq!(plain.difference(&operator).collect::<Vec<_>>(), [""; 0]);
     let logged = calls(&super::host_key_logs::world_with(|_| {}), &["--host-key", "logs"]);
     assert!(logged.contains("logs:GetLogEvents"), "{logged:?}");
-    let role = ["--task-role-arn", super::via::ROLE];
+    let role = ["--task-role-arn", super::over_ssm::ROLE];
     let chosen = calls(&World::new(), &[&role[..], &["--subnets", "subnet-3", "--no-public"]].concat());
     assert!(chosen.contains("ssm:StartSession") && chosen.contains("ec2:DescribeSubnets"), "{chosen:?}");
     let more: BTreeSet<_> = operator.union(&allowed("login-ssm.json")).cloned().collect();
@@ -106,7 +106,7 @@ fn the_policy_is_enough_for_listings() {
 
 #[test]
 fn the_policy_is_enough_for_forwards_without_a_task() {
-    let world = super::via::service::world(1, true);
+    let world = super::tunnels::service::world(1, true);
     let before = world.calls().len();
     let done = world.program().args(["forward", "--service", "web", "0:localhost:1", "--", "true"]).run();
     assert_eq!(done.code, 0, "{}", done.stderr);
