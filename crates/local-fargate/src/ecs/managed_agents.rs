@@ -28,9 +28,14 @@ pub(super) fn described(agents: &Agents, task: &Task, container: &Container) -> 
         return None;
     }
     let mut agent = json!({"name": NAME, "lastStatus": "PENDING"});
+    if container.ended.is_some() || task.is_stopped() {
+        // Whether it had connected or not.
+        agent["lastStatus"] = "STOPPED".into();
+    }
     if let Some(since) = container.agent_since(task) {
-        let is_over = container.ended.is_some() || task.is_stopped();
-        agent["lastStatus"] = if is_over { "STOPPED" } else { "RUNNING" }.into();
+        if agent["lastStatus"] == "PENDING" {
+            agent["lastStatus"] = "RUNNING".into();
+        }
         agent["lastStartedAt"] = since.into();
         if let Some(reason) = &agents.stopped {
             agent["lastStatus"] = "STOPPED".into();
