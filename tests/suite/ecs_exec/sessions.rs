@@ -121,9 +121,13 @@ fn a_container_without_stty_has_output_all_the_same() {
     let world = one_task_in(|config| config.images.last_mut().expect("an image").env.push(("PATH".to_owned(), path)));
     let done = exec(&world).args(["--", "/bin/sh", "-c", "echo one; /bin/printf 'two\\r\\n'; exit 4"]).run();
     assert_eq!((done.code, done.text().as_str()), (4, "one\ntwo\r\n"), "{}", done.stderr);
-    let done = exec(&world)
-        .args(["--", "/bin/sh", "-c", "read line; status=$?; /bin/sleep 1; exit $status"])
-        .run_with(b"unheard\n");
+    // The command stays until that is told.
+    let told = empty.path().join("told");
+    let line = format!("read line; status=$?; while [ ! -e {} ]; do /bin/sleep 0.05; done; exit $status", told.display());
+    let mut running = exec(&world).args(["--", "/bin/sh", "-c", &line]).start();
+    running.feed(b"unheard\n");
+    running.hear("standard input does not reach the command");
+    std::fs::write(&told, "").expect("written");
+    let done = running.wait();
     assert_eq!(done.code, 1, "{}", done.stderr);
-    assert!(done.stderr.contains("standard input does not reach the command"), "{}", done.stderr);
 }
