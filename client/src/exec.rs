@@ -1,7 +1,7 @@
 //! `fargate-login exec`: a command or a shell in a container that runs already, through ECS Exec, with its exit status.
 //!
-//! [`choose`] finds the container, [`missing`] says what keeps ECS Exec out of it, [`wrapper`] puts around the command what tells its
-//! status, [`conversation`] leads the session and takes that out of its output again ([`marker`]). Whatever ends it, no session is left.
+//! `choose` finds the container, `missing` says what keeps ECS Exec out of it, `wrapper` puts around the command what tells its
+//! status, `conversation` leads the session and takes that out of its output again (`marker`). Whatever ends it, no session is left.
 
 mod ask;
 mod canonical;

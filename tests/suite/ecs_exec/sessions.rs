@@ -123,7 +123,8 @@ fn a_container_without_stty_has_output_all_the_same() {
     assert_eq!((done.code, done.text().as_str()), (4, "one\ntwo\r\n"), "{}", done.stderr);
     // The command stays until that is told.
     let told = empty.path().join("told");
-    let line = format!("read line; status=$?; while [ ! -e {} ]; do /bin/sleep 0.05; done; exit $status", told.display());
+    let line =
+        format!("read line; status=$?; while [ ! -e {} ]; do /bin/sleep 0.05; done; exit $status", told.display());
     let mut running = exec(&world).args(["--", "/bin/sh", "-c", &line]).start();
     running.feed(b"unheard\n");
     running.hear("standard input does not reach the command");
