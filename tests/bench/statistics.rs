@@ -28,9 +28,14 @@ impl Figure {
             "ours": self.ours,
             "peer": self.peer.map(|(name, _)| name),
             "peerValue": self.peer.map(|(_, value)| value),
-            "ratio": self.peer.map(|(_, value)| self.ours / value),
+            "ratio": self.ratio(),
             "unit": self.unit,
         })
+    }
+
+    /// Ours in the peer's; none where that is no number, as of two that cost nothing.
+    fn ratio(&self) -> Option<f64> {
+        self.peer.map(|(_, value)| self.ours / value).filter(|ratio| ratio.is_finite())
     }
 }
 
@@ -38,7 +43,10 @@ impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<46} {:>10.3} ", self.name, self.ours)?;
         match self.peer {
-            Some((name, value)) => write!(f, "{value:>10.3} {:>7.2}  {} ({name})", self.ours / value, self.unit),
+            Some((name, value)) => {
+                let ratio = self.ratio().map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
+                write!(f, "{value:>10.3} {ratio:>7}  {} ({name})", self.unit)
+            }
             None => write!(f, "{:>10} {:>7}  {}", "-", "-", self.unit),
         }
     }
