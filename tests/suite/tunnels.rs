@@ -184,5 +184,7 @@ fn a_request_that_ends_is_answered() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     assert_eq!(answer, "a late answer");
-    drop(running);
+    running.signal(nix::sys::signal::Signal::SIGINT);
+    assert_eq!(running.wait().code, 130);
+    all_over(&world);
 }
