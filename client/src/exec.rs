@@ -159,7 +159,7 @@ async fn start(
 
 /// Whether ECS says that the agent is not there, though it was told to run.
 fn is_disconnected(error: &ServiceError) -> bool {
-    error.code() == Some("TargetNotConnectedException")
+    error.is_not_connected()
         || (error.code() == Some("InvalidParameterException") && error.message().contains("execute command agent isn"))
 }
 

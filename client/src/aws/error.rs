@@ -82,6 +82,13 @@ impl ServiceError {
         }
     }
 
+    /// Whether the agent of a session's target is not there, as ECS and Systems Manager say it (their API references, ExecuteCommand
+    /// and StartSession).
+    #[must_use]
+    pub fn is_not_connected(&self) -> bool {
+        matches!(self.code(), Some("TargetNotConnected" | "TargetNotConnectedException"))
+    }
+
     /// Whether the same call may well succeed later: throttling, faults of the service, the network.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -8,6 +8,7 @@ use crate::aws::describe_task_definition::TaskDefinition;
 use crate::aws::describe_tasks::listed::{ListedTask, describe_listed};
 use crate::error::Advice;
 use crate::listing::{Place, last_part, tasks};
+use crate::plan::via::is_before_exec;
 
 use super::choose::Chosen;
 use super::error::ExecError;
@@ -16,8 +17,6 @@ use super::error::ExecError;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks: everybody who uses the account shares its 20 reads a second (Amazon ECS API reference, "Request throttling").
 const LOOK: Duration = Duration::from_secs(2);
-/// First platform version with ECS Exec (ECS developer guide, "Monitor Amazon ECS containers with ECS Exec").
-const PLATFORM: [u32; 2] = [1, 4];
 /// What a task role needs (ECS developer guide, "IAM permissions required for ECS Exec").
 const ROLE: &str = "the task role needs `ssmmessages:CreateControlChannel`, `CreateDataChannel`, `OpenControlChannel` and `OpenDataChannel` on `*`, and the task a way to the ssmmessages endpoint (NAT gateway, public IP or interface endpoint)";
 /// amazon-ssm-agent issue 435.
@@ -153,7 +152,7 @@ fn standing(task: &ListedTask, name: &str) -> Result<Standing, Missing> {
         let service = task.group.as_deref().and_then(|group| group.strip_prefix("service:")).map(str::to_owned);
         return Err(Missing::NotEnabled { task: id, cluster, service });
     }
-    if let Some(version) = task.platform_version.clone().filter(|version| is_too_old(version)) {
+    if let Some(version) = task.platform_version.clone().filter(|version| is_before_exec(version)) {
         return Err(Missing::Platform { task: id, version });
     }
     let Some(container) = task.containers.iter().find(|container| container.name == name) else {
@@ -175,12 +174,6 @@ fn standing(task: &ListedTask, name: &str) -> Result<Standing, Missing> {
         (Some((status, _)), _) => Ok(Standing::Soon(format!("its ExecuteCommandAgent is {status}"))),
         (None, _) => Ok(Standing::Soon("it has no ExecuteCommandAgent".to_owned())),
     }
-}
-
-/// Whether this is an earlier version; what is no number is none.
-fn is_too_old(version: &str) -> bool {
-    let numbers: Option<Vec<u32>> = version.split('.').take(2).map(|part| part.parse().ok()).collect();
-    numbers.is_some_and(|numbers| numbers.as_slice() < PLATFORM.as_slice())
 }
 
 /// Waits until ECS Exec gets into the container; answers its `runtimeId`.
@@ -324,8 +317,8 @@ mod tests {
     #[test]
     fn versions_are_compared_as_numbers() {
         let old = ["1.3.0", "1.2.0", "0.9"];
-        assert!(old.iter().all(|version| is_too_old(version)));
-        assert!(!["1.4.0", "1.10.0", "2.0.0", "LATEST", ""].iter().any(|version| is_too_old(version)));
+        assert!(old.iter().all(|version| is_before_exec(version)));
+        assert!(!["1.4.0", "1.10.0", "2.0.0", "LATEST", ""].iter().any(|version| is_before_exec(version)));
     }
 
     #[test]

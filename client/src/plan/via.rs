@@ -50,7 +50,7 @@ impl Choice {
 }
 
 /// First platform version with ECS Exec, and with it the agent (ECS developer guide, "ECS Exec").
-const EXEC_SINCE: [u16; 3] = [1, 4, 0];
+const EXEC_SINCE: [u32; 2] = [1, 4];
 /// Where the agent keeps its state: with a volume there, a read-only root filesystem is no obstacle (containers-roadmap#1359).
 const AGENT_STATE: &str = "/var/lib/amazon/ssm";
 /// Variables that the agent would take its credentials from, instead of the task role (amazon-ssm-agent#435).
@@ -138,10 +138,10 @@ pub fn check_definition(options: &Options, definition: &TaskDefinition, containe
     CREDENTIALS.into_iter().find(given).map_or(Ok(()), |name| Err(Obstacle::Credentials(name)))
 }
 
-/// The options' parser lets through `LATEST` and three numbers.
-fn is_before_exec(version: &str) -> bool {
-    let numbers: Vec<u16> = version.split('.').filter_map(|number| number.parse().ok()).collect();
-    <[u16; 3]>::try_from(numbers).is_ok_and(|numbers| numbers < EXEC_SINCE)
+/// Whether a platform version, as ECS or the options name it, is one without ECS Exec; what is no number, as `LATEST`, is not.
+pub(crate) fn is_before_exec(version: &str) -> bool {
+    let numbers: Option<Vec<u32>> = version.split('.').take(2).map(|part| part.parse().ok()).collect();
+    numbers.is_some_and(|numbers| numbers.as_slice() < EXEC_SINCE.as_slice())
 }
 
 #[cfg(test)]

@@ -211,15 +211,8 @@ async fn identify(mut stream: PortStream, hung_up: HungUp) -> Result<Stream, Dia
     }
 }
 
-/// Codes of a target whose agent is not there (Systems Manager API reference, StartSession).
-const NOT_CONNECTED: [&str; 2] = ["TargetNotConnected", "TargetNotConnectedException"];
-
 fn refused(error: ServiceError) -> DialFailure {
-    if error.code().is_some_and(|code| NOT_CONNECTED.contains(&code)) {
-        DialFailure::NotConnected
-    } else {
-        DialFailure::Service(error)
-    }
+    if error.is_not_connected() { DialFailure::NotConnected } else { DialFailure::Service(error) }
 }
 
 fn failed(error: SsmError) -> DialFailure {

@@ -69,10 +69,7 @@ impl ViaError {
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Service(error) => {
-                error.is_transient()
-                    || matches!(error.code(), Some("TargetNotConnected" | "TargetNotConnectedException"))
-            }
+            Self::Service(error) => error.is_transient() || error.is_not_connected(),
             Self::Session { cause, .. } => {
                 matches!(cause, SsmError::Unreachable { .. } | SsmError::Lost { .. } | SsmError::Silent { .. })
             }
