@@ -21,7 +21,7 @@ pub(crate) type Stream = fn(&Route, &Forward, u64) -> Duration;
 pub(crate) fn streams() -> Vec<Figure> {
     let Some(routes) = Routes::start() else { return Vec::new() };
     let target = target::start();
-    let forwards = routes.all.each_ref().map(|route| route.forward(target));
+    let forwards = routes.and_plain().map(|route| route.forward(target));
     let ways: [(&str, Stream); 4] = [
         ("exec up", |route, _, bytes| exec_up(route, bytes)),
         ("exec down", |route, _, bytes| exec_down(route, bytes)),
@@ -35,21 +35,21 @@ pub(crate) fn streams() -> Vec<Figure> {
 pub(crate) fn compared(
     way: &str,
     routes: &Routes,
-    forwards: &[Forward; 4],
+    forwards: &[Forward; 5],
     bytes: u64,
     measure: Stream,
 ) -> Vec<Figure> {
-    let mut times = [const { Vec::new() }; 4];
+    let mut times = [const { Vec::new() }; 5];
     for _ in 0..RUNS {
-        for ((route, forward), times) in routes.all.iter().zip(forwards).zip(&mut times) {
+        for ((route, forward), times) in routes.and_plain().into_iter().zip(forwards).zip(&mut times) {
             times.push(measure(route, forward, bytes));
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
-    let [ours, peer, to_sshd, from_ssh] = times.map(|mut times| bytes as f64 / 1e3 / median(&mut times));
+    let [ours, peer, to_sshd, from_ssh, plain] = times.map(|mut times| bytes as f64 / 1e3 / median(&mut times));
     let name = routes.peer().name();
     let [first, _, third, fourth] = &routes.all;
-    [(first, ours), (third, to_sshd), (fourth, from_ssh)]
+    [(first, ours), (third, to_sshd), (fourth, from_ssh), (&routes.plain, plain)]
         .map(|(route, rate)| Figure::new(format!("{way}, {}", route.name()), rate, "MB/s").against(name, peer))
         .into()
 }

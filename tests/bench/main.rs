@@ -9,6 +9,7 @@ mod echo;
 mod forwards;
 mod images;
 mod init;
+mod plain;
 mod route;
 mod server;
 mod setup;
@@ -51,7 +52,10 @@ fn is_meant(group: &str, chosen: &str) -> bool {
     group.strip_prefix(chosen).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-fn main() {
+fn main() -> std::io::Result<()> {
+    if let Some(ended) = plain::role() {
+        return ended;
+    }
     // Cargo says `--bench`.
     let chosen: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let groups =
@@ -63,4 +67,5 @@ fn main() {
     }
     let json: Vec<_> = figures.iter().map(Figure::to_json).collect();
     println!("{}", serde_json::Value::from(json));
+    Ok(())
 }

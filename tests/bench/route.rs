@@ -9,13 +9,15 @@ use e2e::{World, ancestor};
 use local_fargate::ProcessImage;
 use tempfile::TempDir;
 
-use super::init;
 use super::server::{Host, Server};
+use super::{init, plain};
 
 /// The four pairs, with servers that stand.
 pub(crate) struct Routes {
     /// Ours to ours first, then OpenSSH's own, then those that are mixed.
     pub(crate) all: [Route; 4],
+    /// The same way without SSH.
+    pub(crate) plain: Route,
     _scratch: TempDir,
 }
 
@@ -46,7 +48,13 @@ impl Routes {
             },
             Route::Ssh { name: "ssh to init", server: Server::init(host, &program, scratch.path()) },
         ];
-        Some(Self { all, _scratch: scratch })
+        Some(Self { all, plain: Route::Plain { server: plain::Server::start(host) }, _scratch: scratch })
+    }
+
+    /// All of them, and the way without SSH at the end.
+    pub(crate) fn and_plain(&self) -> [&Route; 5] {
+        let [first, second, third, fourth] = &self.all;
+        [first, second, third, fourth, &self.plain]
     }
 
     /// Ours to ours.
@@ -66,12 +74,16 @@ pub(crate) enum Route {
     Ours { name: &'static str, world: World, flags: Vec<String> },
     /// `ssh`, with a connection for each run.
     Ssh { name: &'static str, server: Server },
+    /// Programs that only relay.
+    Plain { server: plain::Server },
 }
 
 impl Route {
     pub(crate) const fn name(&self) -> &'static str {
-        let (Self::Ours { name, .. } | Self::Ssh { name, .. }) = self;
-        name
+        match self {
+            Self::Ours { name, .. } | Self::Ssh { name, .. } => name,
+            Self::Plain { .. } => "without SSH",
+        }
     }
 
     /// A login that has the remote shell run this line. Its standard streams are the caller's to say.
@@ -83,6 +95,7 @@ impl Route {
                 command.args([server.address(), line]);
                 command
             }
+            Self::Plain { server } => server.client("", line),
         }
     }
 
@@ -103,6 +116,11 @@ impl Route {
                 said(&mut client, "up");
                 Forward { client, port }
             }
+            Self::Plain { server } => {
+                let mut client = piped(&mut server.client(&format!("0:{target}"), ""));
+                let port = said(&mut client, "").parse().expect("a port");
+                Forward { client, port }
+            }
         }
     }
 
@@ -116,6 +134,10 @@ impl Route {
                 (login(world, flags, &["-L", &spec, "--shell-command", line]), port)
             }
             Self::Ssh { server, .. } => ssh_with_forward(server, target, line),
+            Self::Plain { server } => {
+                let port = free_port();
+                (server.client(&format!("{port}:{target}"), line), port)
+            }
         }
     }
 
@@ -129,6 +151,7 @@ impl Route {
                 resident(pids)
             }
             Self::Ssh { server, .. } => resident(vec![server.pid()]),
+            Self::Plain { server } => resident(vec![server.pid()]),
         }
     }
 }

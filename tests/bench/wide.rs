@@ -83,7 +83,7 @@ fn measured(milliseconds: u64, bytes: u64, ways: &[(&str, Stream)]) -> Vec<Figur
     figures.extend(network.near.within(|| {
         let Some(routes) = Routes::to(&network.far.host()) else { return Vec::new() };
         let target = network.far.within(target::start);
-        let forwards = routes.all.each_ref().map(|route: &Route| route.forward(target));
+        let forwards = routes.and_plain().map(|route: &Route| route.forward(target));
         let measure = |(way, stream): &(&str, Stream)| {
             bulk::compared(&format!("{milliseconds} ms, {way}"), &routes, &forwards, bytes, *stream)
         };
