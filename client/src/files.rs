@@ -16,6 +16,7 @@ mod sftp;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
