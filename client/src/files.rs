@@ -33,7 +33,7 @@ pub use error::CopyError;
 use error::FileError;
 pub use place::{Direction, Local, Place, PlaceError};
 use sftp::Sftp;
-#[cfg(any(test, fuzzing))]
+#[cfg(test)]
 pub(crate) use sftp::fuzz;
 
 use crate::error::Advice as _;
