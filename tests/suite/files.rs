@@ -14,14 +14,14 @@ use e2e::{Terminal, World};
 use nix::sys::signal::Signal;
 
 /// A path of the task's, which is a process of this machine.
-fn in_task(path: &Path) -> OsString {
+pub(crate) fn in_task(path: &Path) -> OsString {
     let mut place = OsString::from("_:");
     place.push(path);
     place
 }
 
 /// Bytes without a pattern that a mistake could hide in.
-fn content(length: usize) -> Vec<u8> {
+pub(crate) fn content(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let next = || {
         state ^= state << 13;

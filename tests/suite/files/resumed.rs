@@ -25,6 +25,8 @@ fn a_copy_that_lost_its_connection_goes_on_where_it_ended() {
             assert!(done.stderr.contains(told), "{upward}, {told}: {}", done.stderr);
         }
         assert_eq!(names(&target), [".here.part"], "{upward}");
+        // What had arrived there is written until the task ends.
+        world.wait_gone(&world.stopped_task().address.expect("an address"));
         // The whole file, as it turns out: all that came over, and a rest.
         let length = target.join(".here.part").metadata().expect("a part").len();
         File::options().write(true).open(&here).and_then(|file| file.set_len(length + REST)).expect("ours");

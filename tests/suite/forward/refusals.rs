@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
-use e2e::{Program, World};
+use e2e::{Program, World, ancestor};
 
 use super::{asked, end, gone, port_in, shouting};
 
@@ -21,7 +21,7 @@ fn the_wrong_part_of_a_forward_is_named_and_nothing_is_launched() {
         (&["-N", "-D", "socks"], "`-D`: `socks` is not a port to listen on"),
         (&["-W", "db"], "`-W`: `db` has no port"),
         (&["-N", "-o", "LocalForward=80 db:0"], "`-o`: `0` in LocalForward is not the port of a target"),
-        (&["forward", "80:d b:81"], "`d` is not the port of a target"),
+        (&["forward", "80:d b:81"], "`SPEC`: `d` is not a port to listen on"),
     ];
     let world = World::new();
     for (args, told) in table {
@@ -91,4 +91,16 @@ fn a_target_without_an_address_ends_its_connection_alone() {
     assert_eq!(super::asked_over(open, "still"), "STILL");
     assert_eq!(asked(somewhere, "and again"), "AND AGAIN");
     end(&world, running);
+}
+
+#[test]
+fn a_server_that_does_not_forward_is_told_as_that() {
+    let world = ancestor::world_with("AllowTcpForwarding no");
+    let login = || world.login().args(ancestor::flags());
+    let done = login().args(["-W", "127.0.0.1:9"]).run();
+    assert_eq!((done.code, done.text().as_str()), (255, ""), "{}", done.stderr);
+    assert!(done.stderr.contains("error: 127.0.0.1:9: open failed: administratively prohibited"), "{}", done.stderr);
+    let done = login().args(["-R", "0:db:5432", "--shell-command", "exit 3"]).run();
+    assert_eq!(done.code, 255, "{}", done.stderr);
+    assert!(done.stderr.contains("error: the task refuses to listen on port 0 for db:5432"), "{}", done.stderr);
 }
