@@ -55,7 +55,7 @@ fn a_copy_of_another_digest_does_not_get_the_name() {
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").expect("text"));
     // An SSH server that does not tell digests itself is asked with that program.
     let world = World::with(|config| {
-        let more = [("FARGATE_INIT_ENGINE".into(), "openssh".into()), ("PATH".into(), path.into())];
+        let more = [("FARGATE_INIT_ENGINE".into(), "openssh".into()), ("PATH".into(), path)];
         config.images[0].env.extend(more);
     });
     for upward in [true, false] {
