@@ -1,6 +1,7 @@
 //! Files into the task and out of it: whole, as they were, or not at all.
 
 mod mishaps;
+mod pipelined;
 mod resumed;
 
 use std::ffi::OsString;
