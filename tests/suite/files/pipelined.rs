@@ -37,7 +37,7 @@ fn pieces_of_a_large_file_and_small_files_are_under_way_together() {
         };
         let done = world.login().args(ancestor::flags()).args(["cp", "-r"]).args(places).run();
         assert_eq!(done.code, 0, "{kind} {upward}: {}", done.stderr);
-        if source == &large {
+        if *source == large {
             assert!(fs::read(&large).expect("there") == fs::read(&target).expect("copied"), "{upward}");
             fs::remove_file(&target).expect("ours");
         } else {
