@@ -16,6 +16,7 @@ mod sftp;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ pub use error::CopyError;
 use error::FileError;
 pub use place::{Direction, Local, Place, PlaceError};
 use sftp::Sftp;
-#[cfg(any(test, fuzzing))]
+#[cfg(test)]
 pub(crate) use sftp::fuzz;
 
 use crate::error::Advice as _;

@@ -5,7 +5,7 @@
 //! connects while it is lost waits. [`via`] has the same listeners without a task, over sessions of Systems Manager.
 
 pub mod announce;
-#[cfg(any(test, fuzzing))]
+#[cfg(test)]
 pub(crate) mod fuzz;
 mod gate;
 pub mod hold;
@@ -274,7 +274,7 @@ impl Shared {
                     }
                     Err(error) => {
                         self.ui.note(&format!("{label} to {target}: {error}"));
-                        let _ = stream.write_all(&request.refused(&error)).await;
+                        let _ = stream.write_all(&request.refused((&error).into())).await;
                     }
                 }
             }

@@ -1,7 +1,8 @@
-//! What the fuzz targets `socks` and `sftp_reply` and the test over their seeds hold this crate's parsers to. Compiled for these alone.
+//! What this crate's parsers are held to by the test over the seeds of the fuzz targets `socks` and `sftp_reply`, which have the same files
+//! without the rest of the crate.
 
-pub use crate::files::fuzz::sftp_reply;
-pub use crate::forward::fuzz::socks;
+pub(crate) use crate::files::fuzz::sftp_reply;
+pub(crate) use crate::forward::fuzz::socks;
 
 #[cfg(test)]
 mod tests {

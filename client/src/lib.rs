@@ -20,8 +20,8 @@ pub mod exec;
 pub mod files;
 pub mod fleet;
 pub mod forward;
-#[cfg(any(test, fuzzing))]
-pub mod fuzz;
+#[cfg(test)]
+mod fuzz;
 pub mod gc;
 pub mod ingress;
 pub mod like_service;

@@ -22,6 +22,7 @@ StrictModes no
 UsePAM no
 PermitRootLogin prohibit-password
 AcceptEnv LANG LC_*
+$MORE_CONFIGURATION
 END
 exec /usr/sbin/sshd -D -e -f sshd_config
 "#;
@@ -29,8 +30,15 @@ exec /usr/sbin/sshd -D -e -f sshd_config
 /// A world whose one image is that container.
 #[must_use]
 pub fn world() -> World {
+    world_with("")
+}
+
+/// The same, with one more line in the configuration of its `sshd`.
+#[must_use]
+pub fn world_with(line: &str) -> World {
     World::with(|config| {
         config.images[0].entry_point = entry_point().into();
+        config.images[0].env.push(("MORE_CONFIGURATION".into(), line.into()));
     })
 }
 

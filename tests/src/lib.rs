@@ -8,6 +8,7 @@
 //! * [`api`]: calls to the stand-in as AWS's own clients make them.
 //! * [`address_service`]: tells its callers their address.
 //! * [`docker`]: images for tests, and what Docker has of ours.
+//! * [`network`]: [`Network`], which can be cut between the client and the task.
 //! * [`terminal`]: [`Terminal`], a pseudo-terminal with the program in it.
 //! * [`ssh_host`]: [`SshHost`], a task as OpenSSH's configuration has it.
 //! * [`redact`]: snapshots without what differs from run to run.
@@ -16,6 +17,7 @@ pub mod address_service;
 pub mod ancestor;
 pub mod api;
 pub mod docker;
+pub mod network;
 pub mod postgres;
 pub mod program;
 pub mod redact;
@@ -24,6 +26,7 @@ pub mod terminal;
 pub mod world;
 
 pub use address_service::AddressService;
+pub use network::Network;
 pub use postgres::Postgres;
 pub use program::{Finished, Program};
 pub use ssh_host::SshHost;

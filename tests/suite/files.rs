@@ -1,6 +1,8 @@
 //! Files into the task and out of it: whole, as they were, or not at all.
 
 mod mishaps;
+mod pipelined;
+mod resumed;
 
 use std::ffi::OsString;
 use std::fs::{File, Permissions};
@@ -13,14 +15,14 @@ use e2e::{Terminal, World};
 use nix::sys::signal::Signal;
 
 /// A path of the task's, which is a process of this machine.
-fn in_task(path: &Path) -> OsString {
+pub(crate) fn in_task(path: &Path) -> OsString {
     let mut place = OsString::from("_:");
     place.push(path);
     place
 }
 
 /// Bytes without a pattern that a mistake could hide in.
-fn content(length: usize) -> Vec<u8> {
+pub(crate) fn content(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let next = || {
         state ^= state << 13;
@@ -156,15 +158,16 @@ fn what_fails_is_named_and_the_rest_arrives() {
 }
 
 /// A copy of `here` into the directory `target` of `folder`, which it returns, that is under way for as long as it is let.
-fn long_copy(world: &World, folder: &Path, upward: bool) -> (Running, PathBuf) {
-    long_copy_of(world, folder, &[], upward)
+fn long_copy(world: &World, folder: &Path, flags: &[&str], upward: bool) -> (Running, PathBuf) {
+    long_copy_of(world, folder, flags, &[], upward)
 }
 
 /// The same, with other sources behind it.
-fn long_copy_of(world: &World, folder: &Path, others: &[PathBuf], upward: bool) -> (Running, PathBuf) {
+fn long_copy_of(world: &World, folder: &Path, flags: &[&str], others: &[PathBuf], upward: bool) -> (Running, PathBuf) {
     let (here, target) = (folder.join("here"), folder.join("target"));
-    // Too much to be there before a signal; it takes no room on the disk.
-    File::create(&here).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
+    // Too much to be there before a signal; but for its beginning it takes no room on the disk.
+    std::fs::write(&here, content(100_000)).expect("written");
+    File::options().write(true).open(&here).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
     std::fs::create_dir(&target).expect("made");
     let sources = std::iter::once(&here).chain(others);
     let mut places: Vec<OsString> = if upward {
@@ -173,7 +176,7 @@ fn long_copy_of(world: &World, folder: &Path, others: &[PathBuf], upward: bool) 
         sources.map(|path| in_task(path)).collect()
     };
     places.push(if upward { in_task(&target) } else { target.clone().into_os_string() });
-    (world.login().arg("cp").args(places).start(), target)
+    (world.login().arg("cp").args(flags).args(places).start(), target)
 }
 
 /// Waits until something of a copy into this directory is there.
@@ -190,7 +193,7 @@ fn wait_until_begun(target: &Path) {
 fn a_client_that_is_killed_leaves_no_file_under_its_final_name_and_no_task() {
     for upward in [true, false] {
         let (world, folder) = (World::new(), tempfile::tempdir().expect("a directory"));
-        let (running, target) = long_copy(&world, folder.path(), upward);
+        let (running, target) = long_copy(&world, folder.path(), &[], upward);
         wait_until_begun(&target);
         running.signal(Signal::SIGKILL);
         assert_eq!(running.wait().code, 137);
@@ -204,7 +207,7 @@ fn a_client_that_is_killed_leaves_no_file_under_its_final_name_and_no_task() {
 fn a_copy_that_is_interrupted_takes_its_parts_and_its_task_along() {
     for upward in [true, false] {
         let (world, folder) = (World::new(), tempfile::tempdir().expect("a directory"));
-        let (running, target) = long_copy(&world, folder.path(), upward);
+        let (running, target) = long_copy(&world, folder.path(), &[], upward);
         let began = std::time::Instant::now();
         while names(&target).is_empty() {
             assert!(began.elapsed() < PATIENCE, "nothing is copied");

@@ -1,6 +1,9 @@
 //! Tunnels through a task: real clients of real servers, what is told, and what is left when the client is gone.
 
 mod children;
+mod listeners;
+mod reconnect;
+mod refusals;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -15,7 +18,11 @@ use serde_json::Value;
 
 /// A server that reads to the end and answers with what it read, in capitals. Its port.
 fn shouting() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    shouting_at("127.0.0.1")
+}
+
+fn shouting_at(address: &str) -> u16 {
+    let listener = TcpListener::bind((address, 0)).expect("a port");
     let port = listener.local_addr().expect("bound").port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -32,7 +39,10 @@ fn shouting() -> u16 {
 
 /// Asks a server at this port, half closing behind the request.
 fn asked(port: u16, words: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("listening");
+    asked_over(TcpStream::connect(("127.0.0.1", port)).expect("listening"), words)
+}
+
+fn asked_over(mut stream: TcpStream, words: &str) -> String {
     stream.write_all(words.as_bytes()).expect("written");
     stream.shutdown(Shutdown::Write).expect("half closed");
     let mut answer = String::new();
@@ -79,8 +89,8 @@ fn psql_talks_to_a_database_behind_the_task() {
 }
 
 /// A web server that says hello. Its port.
-fn greeting() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+fn greeting(address: &str) -> u16 {
+    let listener = TcpListener::bind((address, 0)).expect("a port");
     let port = listener.local_addr().expect("bound").port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -98,15 +108,20 @@ fn greeting() -> u16 {
 
 #[test]
 fn curl_goes_through_the_socks_proxy_by_name_and_by_address() {
-    let port = greeting();
-    for proxy in ["socks5h", "socks4a", "socks5"] {
+    let (port, port_v6) = (greeting("127.0.0.1"), greeting("::1"));
+    for (proxy, host, port) in [
+        ("socks5h", "localhost", port),
+        ("socks4a", "localhost", port),
+        ("socks5", "localhost", port),
+        ("socks5", "[::1]", port_v6),
+    ] {
         let world = World::new();
         let done = world
             .login()
             .args(["-D", "0", "--exec", "--", "curl", "--silent", "--show-error", "--max-time", "60", "--proxy"])
-            .args([format!("{proxy}://{{host}}:{{port}}"), format!("http://localhost:{port}/")])
+            .args([format!("{proxy}://{{host}}:{{port}}"), format!("http://{host}:{port}/")])
             .run();
-        assert_eq!((done.code, done.text().as_str()), (0, "hello"), "{proxy}: {}", done.stderr);
+        assert_eq!((done.code, done.text().as_str()), (0, "hello"), "{proxy} {host}: {}", done.stderr);
     }
 }
 
@@ -145,7 +160,7 @@ fn a_listener_of_the_task_leads_here() {
 
 #[test]
 fn curl_in_the_task_goes_through_a_socks_proxy_that_leads_here() {
-    let (port, closed) = (greeting(), TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let (port, closed) = (greeting("127.0.0.1"), TcpListener::bind("127.0.0.1:0").expect("a port"));
     let nobody = closed.local_addr().expect("bound").port();
     drop(closed);
     let world = World::new();

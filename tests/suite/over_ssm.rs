@@ -4,12 +4,11 @@
 mod choice;
 mod endings;
 
-use std::ffi::OsString;
-use std::path::Path;
-
 use e2e::{Program, SshHost, Terminal, World};
 use local_fargate::{Config, SessionSummary};
 use serde_json::Value;
+
+use crate::files::{content, in_task};
 
 /// A task role: the agent needs one.
 pub(super) const ROLE: &str = "arn:aws:iam::000000000000:role/test-cli-task";
@@ -48,24 +47,6 @@ fn gone(world: &World) {
     let task = world.stopped_task();
     let _ = ended_sessions(world);
     world.wait_gone(&task.address.expect("an address"));
-}
-
-/// Bytes without a pattern that a mistake could hide in.
-fn content(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[3]
-    };
-    std::iter::repeat_with(next).take(length).collect()
-}
-
-fn in_task(path: &Path) -> OsString {
-    let mut place = OsString::from("_:");
-    place.push(path);
-    place
 }
 
 #[test]

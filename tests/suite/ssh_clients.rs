@@ -1,5 +1,6 @@
 //! OpenSSH and what starts it, on a task that starts with their first connection and goes after their last.
 
+mod editor;
 mod files;
 mod programs;
 mod runs;

@@ -3,28 +3,25 @@
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream::FuturesUnordered;
 
+use super::Copier;
 use super::chain::Chain;
 use super::disk::{self, blocking};
 use super::error::{CopyError, FileError};
 use super::place::{base_name, is_name, join, local_name, shown, shown_local};
 use super::sftp::{Attributes, Kind, Name, SftpError};
-use super::{BEGUN, Copier};
+use super::walk::{self, FILLING, Sorted, Walk};
 
-/// Mode of a directory that is being filled.
-const FILLING: u32 = 0o700;
+/// A directory of the task's, known by its real path.
+type Step = walk::Step<Vec<u8>, PathBuf, Bytes>;
 
-/// A directory that is to be copied.
-struct Step {
+/// A file of the tree, and its place here.
+struct Leaf {
     source: Vec<u8>,
-    target: PathBuf,
     original: Attributes,
-    /// By their real paths.
-    chain: Arc<Chain<Bytes>>,
+    target: PathBuf,
 }
 
 /// An entry of a directory, symbolic links followed.
@@ -88,44 +85,20 @@ impl Copier<'_> {
     }
 
     async fn receive_tree(&self, top: Step) -> Result<(), CopyError> {
-        let mut under_way = FuturesUnordered::new();
-        let mut steps = vec![top];
+        let mut walk = Walk::new(self, top);
         let mut made = Vec::new();
-        while let Some(step) = steps.pop() {
-            let at = step.target.clone();
-            let begun = self.beside(&mut under_way, blocking(move || make_directory(&at))).await?;
-            let fresh = match begun.map_err(FileError::local("make the directory", &step.target)) {
-                Ok(fresh) => fresh,
-                Err(error) => {
-                    self.settle(Err(error))?;
-                    continue;
-                }
-            };
+        while let Some(step) = walk.step() {
+            let Some(fresh) = walk.beside(make_directory(&step.target)).await? else { continue };
             if fresh {
                 made.push((step.target.clone(), step.original));
             }
-            let entries = match self.beside(&mut under_way, self.list(&step.source)).await? {
-                Ok(entries) => entries,
-                Err(error) => {
-                    self.settle(Err(error))?;
-                    continue;
-                }
-            };
+            let Some(entries) = walk.beside(self.list(&step.source)).await? else { continue };
             for entry in entries {
-                self.count();
-                match self.sort_theirs(&step, entry) {
-                    Err(error) => self.settle(Err(error))?,
-                    Ok(Sorted::Passed) => {}
-                    Ok(Sorted::Directory(step)) => steps.push(step),
-                    Ok(Sorted::File { source, original, target }) => {
-                        self.meter.expect(original.size.unwrap_or(0));
-                        under_way.push(self.download(source, original, target, fresh));
-                        self.wait_for(&mut under_way, BEGUN).await?;
-                    }
-                }
+                let begin = |Leaf { source, original, target }| self.download(source, original, target, fresh);
+                walk.take(self.sort_theirs(&step, entry), begin).await?;
             }
         }
-        self.wait_for(&mut under_way, 0).await?;
+        walk.end().await?;
         // Deepest first: what is made unwritable or unsearchable has nothing left to be done in it.
         for (target, original) in made.into_iter().rev() {
             let at = target.clone();
@@ -135,11 +108,14 @@ impl Copier<'_> {
         Ok(())
     }
 
-    fn sort_theirs(&self, step: &Step, entry: Entry) -> Result<Sorted, FileError> {
+    fn sort_theirs(&self, step: &Step, entry: Entry) -> Result<Sorted<Step, Leaf>, FileError> {
         let Found { attributes, real } = entry.found?;
         let target = step.target.join(local_name(&entry.name));
         match attributes.kind() {
-            Kind::File => Ok(Sorted::File { source: entry.source, original: attributes, target }),
+            Kind::File => {
+                let file = Leaf { source: entry.source, original: attributes, target };
+                Ok(Sorted::File { size: attributes.size.unwrap_or(0), file })
+            }
             Kind::Symlink | Kind::Special => {
                 self.pass_over(&shown(&entry.source));
                 Ok(Sorted::Passed)
@@ -193,17 +169,13 @@ impl Copier<'_> {
     }
 }
 
-enum Sorted {
-    File { source: Vec<u8>, original: Attributes, target: PathBuf },
-    Directory(Step),
-    Passed,
-}
-
 /// Whether it is of our own making: otherwise it was there.
-fn make_directory(path: &Path) -> io::Result<bool> {
-    match std::fs::DirBuilder::new().mode(FILLING).create(path) {
+async fn make_directory(path: &Path) -> Result<bool, FileError> {
+    let at = path.to_owned();
+    let made = blocking(move || match std::fs::DirBuilder::new().mode(FILLING).create(&at) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && at.is_dir() => Ok(false),
         Err(error) => Err(error),
-    }
+    });
+    made.await.map_err(FileError::local("make the directory", path))
 }

@@ -4,27 +4,23 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use futures_util::stream::FuturesUnordered;
-
+use super::Copier;
 use super::chain::Chain;
 use super::disk::{self, blocking};
 use super::error::{CopyError, FileError};
 use super::place::{Local, base_name, join, shown, shown_local};
 use super::sftp::{Attributes, Kind, SftpError};
-use super::{BEGUN, Copier};
+use super::walk::{self, FILLING, Sorted, Walk};
 
-/// Mode of a directory that is being filled.
-const FILLING: u32 = 0o700;
+/// A directory of ours, known by its device and inode.
+type Step = walk::Step<PathBuf, Vec<u8>, (u64, u64)>;
 
-/// A directory that is to be copied.
-struct Step {
+/// A file of the tree, and its place in the task.
+struct Leaf {
     source: PathBuf,
+    size: u64,
     target: Vec<u8>,
-    original: Attributes,
-    /// By device and inode.
-    chain: Arc<Chain<(u64, u64)>>,
 }
 
 /// What a directory holds, symbolic links followed.
@@ -89,44 +85,20 @@ impl Copier<'_> {
     }
 
     async fn send_tree(&self, top: Step) -> Result<(), CopyError> {
-        let mut under_way = FuturesUnordered::new();
-        let mut steps = vec![top];
+        let mut walk = Walk::new(self, top);
         let mut made = Vec::new();
-        while let Some(step) = steps.pop() {
-            let fresh = match self.beside(&mut under_way, self.make_directory(&step.target)).await? {
-                Ok(fresh) => fresh,
-                Err(error) => {
-                    self.settle(Err(error))?;
-                    continue;
-                }
-            };
+        while let Some(step) = walk.step() {
+            let Some(fresh) = walk.beside(self.make_directory(&step.target)).await? else { continue };
             if fresh {
                 made.push((step.target.clone(), step.original));
             }
-            let at = step.source.clone();
-            let listed = self.beside(&mut under_way, blocking(move || list(&at))).await?;
-            let entries = match listed.map_err(FileError::local("read", &step.source)) {
-                Ok(entries) => entries,
-                Err(error) => {
-                    self.settle(Err(error))?;
-                    continue;
-                }
-            };
+            let Some(entries) = walk.beside(list(&step.source)).await? else { continue };
             for entry in entries {
-                self.count();
-                match self.sort(&step, entry) {
-                    Err(error) => self.settle(Err(error))?,
-                    Ok(Sorted::Passed) => {}
-                    Ok(Sorted::Directory(step)) => steps.push(step),
-                    Ok(Sorted::File { source, size, target }) => {
-                        self.meter.expect(size);
-                        under_way.push(self.upload(source, size, target, fresh));
-                        self.wait_for(&mut under_way, BEGUN).await?;
-                    }
-                }
+                let begin = |Leaf { source, size, target }| self.upload(source, size, target, fresh);
+                walk.take(self.sort(&step, entry), begin).await?;
             }
         }
-        self.wait_for(&mut under_way, 0).await?;
+        walk.end().await?;
         // Deepest first: what is made unwritable or unsearchable has nothing left to be done in it.
         for (target, original) in made.into_iter().rev() {
             let like = Attributes { permissions: original.mode(), times: original.times, ..Attributes::default() };
@@ -136,12 +108,13 @@ impl Copier<'_> {
         Ok(())
     }
 
-    fn sort(&self, step: &Step, entry: Entry) -> Result<Sorted, FileError> {
+    fn sort(&self, step: &Step, entry: Entry) -> Result<Sorted<Step, Leaf>, FileError> {
         let metadata = entry.found.map_err(FileError::local("read", &entry.path))?;
         let name = entry.path.file_name().unwrap_or_default().as_bytes();
         let target = join(&step.target, name);
         if metadata.is_file() {
-            return Ok(Sorted::File { size: metadata.len(), source: entry.path, target });
+            let (size, source) = (metadata.len(), entry.path);
+            return Ok(Sorted::File { size, file: Leaf { source, size, target } });
         }
         if !metadata.is_dir() {
             self.pass_over(&shown_local(&entry.path));
@@ -175,17 +148,13 @@ impl Copier<'_> {
     }
 }
 
-enum Sorted {
-    File { source: PathBuf, size: u64, target: Vec<u8> },
-    Directory(Step),
-    Passed,
-}
-
-fn list(directory: &Path) -> io::Result<Vec<Entry>> {
+async fn list(directory: &Path) -> Result<Vec<Entry>, FileError> {
     let entry = |entry: io::Result<std::fs::DirEntry>| {
         let path = entry?.path();
         let found = std::fs::metadata(&path);
         Ok(Entry { path, found })
     };
-    std::fs::read_dir(directory)?.map(entry).collect()
+    let at = directory.to_owned();
+    let listed = blocking(move || std::fs::read_dir(at)?.map(entry).collect());
+    listed.await.map_err(FileError::local("read", directory))
 }

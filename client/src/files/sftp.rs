@@ -3,11 +3,13 @@
 //! Names and handles are bytes, as they are on the wire: a file whose name is no UTF-8 can be copied, and a server may use any
 //! bytes as a handle.
 
+mod answer;
 mod attributes;
 mod channel;
 mod error;
-#[cfg(any(test, fuzzing))]
+#[cfg(test)]
 pub(crate) mod fuzz;
+mod limits;
 mod reply;
 mod request;
 
@@ -15,9 +17,10 @@ use bytes::Bytes;
 
 pub(crate) use attributes::{Attributes, Kind};
 use channel::Requests;
-pub(crate) use error::{SftpError, StatusCode};
-pub(crate) use reply::Name;
+pub(crate) use error::SftpError;
+pub(crate) use limits::Limits;
 use reply::Version;
+pub(crate) use reply::{Name, StatusCode};
 pub(crate) use request::{OpenFlags, WriteBuffer};
 
 use crate::ssh::Connection;
@@ -25,12 +28,6 @@ use crate::ssh::Connection;
 /// Bytes of file content that may be on their way, in either direction, over all files of a channel. 4 MiB keep 40 MB/s busy over
 /// 100 ms; what of it waits in memory is as much.
 const IN_FLIGHT: usize = 4 * 1024 * 1024;
-/// Content of one READ or WRITE that every server takes (OpenSSH's own default before `limits@openssh.com`).
-const SAFE_LENGTH: u64 = 32 * 1024;
-/// Most content that we put into one request: what OpenSSH's server announces, its message limit of 256 KiB less a header.
-const MOST_LENGTH: u64 = 255 * 1024;
-/// Files that may be open at a server that announces no limit.
-const SAFE_HANDLES: u64 = 64;
 
 const POSIX_RENAME: &str = "posix-rename@openssh.com";
 const FSYNC: &str = "fsync@openssh.com";
@@ -50,14 +47,6 @@ pub(crate) struct Sftp {
     limits: Limits,
 }
 
-/// How large requests may be, in bytes of content, and how many files open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    pub(crate) read: u32,
-    pub(crate) write: u32,
-    pub(crate) handles: u64,
-}
-
 impl Sftp {
     /// Starts the `sftp` subsystem on a new channel.
     ///
@@ -74,7 +63,7 @@ impl Sftp {
             sftp.limits = Limits::announced(&reply.extended()?)?;
         }
         if let Some(length) = sftp.announced(WRITE_LENGTH).and_then(decimal) {
-            sftp.limits.write = sftp.limits.write.max(length.min(most_length()));
+            sftp.limits.write = sftp.limits.write.max(length.min(limits::most_length()));
         }
         Ok(sftp)
     }
@@ -230,45 +219,13 @@ fn decimal(data: &Bytes) -> Option<u32> {
     std::str::from_utf8(data).ok()?.parse().ok()
 }
 
-/// [`MOST_LENGTH`], as requests have it.
-fn most_length() -> u32 {
-    u32::try_from(MOST_LENGTH).unwrap_or(u32::MAX)
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let safe = u32::try_from(SAFE_LENGTH).unwrap_or(u32::MAX);
-        Self { read: safe, write: safe, handles: SAFE_HANDLES }
-    }
-}
-
-impl Limits {
-    /// As `limits@openssh.com` answers (OpenSSH, PROTOCOL, section 4.8): longest packet, read, write, and open handles; 0 is none.
-    fn announced(reply: &Bytes) -> Result<Self, SftpError> {
-        let [_, read, write, handles] = reply::four_numbers(reply)?;
-        let length = |announced: u64| {
-            let length = if announced == 0 { SAFE_LENGTH } else { announced.min(MOST_LENGTH) };
-            u32::try_from(length).unwrap_or(u32::MAX)
-        };
-        Ok(Self { read: length(read), write: length(write), handles: if handles == 0 { u64::MAX } else { handles } })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_believed_up_to_what_openssh_announces() {
-        let announced = |numbers: [u64; 4]| {
-            Limits::announced(&numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Bytes>())
-        };
-        let openssh = announced([262_144, 261_120, 261_120, 1019]).expect("four numbers");
-        assert_eq!(openssh, Limits { read: 261_120, write: 261_120, handles: 1019 });
-        let greedy = announced([0, u64::MAX, 1000, 0]).expect("four numbers");
-        assert_eq!(greedy, Limits { read: 261_120, write: 1000, handles: u64::MAX });
-        assert!(Limits::announced(&Bytes::from_static(&[0; 31])).is_err());
-        assert_eq!(decimal(&Bytes::from_static(b"261120")), Some(most_length()));
+    fn a_number_is_one() {
+        assert_eq!(decimal(&Bytes::from_static(b"261120")), Some(limits::most_length()));
         for other in ["", "-1", "2e5", "99999999999", "\u{661}"] {
             assert_eq!(decimal(&Bytes::from_static(other.as_bytes())), None, "{other}");
         }

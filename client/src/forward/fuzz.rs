@@ -10,7 +10,7 @@ const REPLIES: [usize; 4] = [0, 2, 8, 10];
 /// # Panics
 /// When something is understood before it is whole, or understood otherwise once more follows; when it takes more bytes than there
 /// are; when a host could not stand in an SSH message, or a reply is of no known length.
-pub fn socks(data: &[u8]) {
+pub(crate) fn socks(data: &[u8]) {
     let Some((greeted, bytes)) = data.split_first() else { return };
     // What is longer than this is refused unread.
     let (greeted, bytes) = (greeted & 1 == 1, bytes.get(..MOST).unwrap_or(bytes));

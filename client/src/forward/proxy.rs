@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use russh::ChannelMsg;
 
-use super::socks::{self, Request, Step};
+use super::socks::{self, Failure, Request, Step};
 use super::stream::Stream;
-use crate::ssh::channels::Halves;
+use crate::ssh::channels::{Halves, OpenError, Refusal};
 
 /// Time in which a client has to say where it wants to go.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -76,5 +76,40 @@ async fn converse(client: &mut impl Client) -> Result<(Request, Bytes), &'static
             Step::More if bytes.len() > socks::MOST => return Err("it talks too much"),
             Step::More => bytes.extend_from_slice(&client.hear().await.ok_or(GONE)?),
         }
+    }
+}
+
+impl From<&OpenError> for Failure {
+    fn from(error: &OpenError) -> Self {
+        match error {
+            OpenError::Refused { reason: Refusal::Prohibited, .. } => Self::NotAllowed,
+            OpenError::Refused { reason: Refusal::ConnectFailed, text } if is_about_the_host(text) => {
+                Self::HostUnreachable
+            }
+            OpenError::Refused { reason: Refusal::ConnectFailed, .. } => Self::Refused,
+            OpenError::Refused { .. } | OpenError::Lost => Self::Other,
+        }
+    }
+}
+
+/// Whether the server's words are about a host that is not there, rather than a port that refuses: SSH has one reason for both.
+fn is_about_the_host(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["not known", "no such host", "resolve", "lookup", "no address", "unreachable", "no route", "timed out"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_hears_what_the_server_said_as_far_as_it_can_be_told() {
+        let failure = |reason, text: &str| Failure::from(&OpenError::Refused { reason, text: text.to_owned() });
+        assert_eq!(failure(Refusal::ConnectFailed, "Connection refused"), Failure::Refused);
+        assert_eq!(failure(Refusal::ConnectFailed, "Name or service not known"), Failure::HostUnreachable);
+        assert_eq!(failure(Refusal::Prohibited, ""), Failure::NotAllowed);
+        assert_eq!(Failure::from(&OpenError::Lost), Failure::Other);
     }
 }

@@ -207,7 +207,7 @@ async fn proxy_for(shared: &Shared, label: &str, mut halves: Halves) {
         Err(error) => {
             shared.ui.note(&format!("{label} to {target}: connect failed: {error}"));
             let refusal = OpenError::Refused { reason: Refusal::ConnectFailed, text: error.to_string() };
-            let _ = halves.0.data(request.refused(&refusal).into()).await;
+            let _ = halves.0.data(request.refused((&refusal).into()).into()).await;
             close(&halves).await;
         }
     }

@@ -1,16 +1,10 @@
 //! What goes wrong while files are copied: full disks, sources that vanish, a network that goes.
 
 use std::fs::{self, File};
-use std::io;
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
-use std::thread;
 
-use e2e::world::IMAGE;
-use e2e::{Terminal, World};
-use local_fargate::ProcessImage;
+use e2e::{Network, Terminal, World};
 
 use super::{content, in_task, long_copy_of, names, wait_until_begun};
 
@@ -64,7 +58,7 @@ fn sources_that_shrink_or_vanish_meanwhile_are_told_and_the_rest_arrives() {
         let [gone, last] = ["gone", "last"].map(|name| folder.path().join(name));
         fs::write(&gone, "it was there").expect("written");
         fs::write(&last, "last").expect("written");
-        let (running, target) = long_copy_of(&world, folder.path(), &[gone.clone(), last], upward);
+        let (running, target) = long_copy_of(&world, folder.path(), &[], &[gone.clone(), last], upward);
         wait_until_begun(&target);
         // The first is under way; the others are looked at when it has ended.
         fs::remove_file(&gone).expect("there");
@@ -80,62 +74,18 @@ fn sources_that_shrink_or_vanish_meanwhile_are_told_and_the_rest_arrives() {
     }
 }
 
-/// Where the task's init listens, so that the network between it and our client can be cut.
-const BEHIND: u16 = 2223;
-
-/// A network that carries connections until it is cut; those that come later it carries again.
-#[derive(Clone, Default)]
-struct Network(Arc<Mutex<Vec<TcpStream>>>);
-
-impl Network {
-    /// Takes connections from the port that our client dials to the one behind it.
-    fn carry(&self, address: &str) {
-        let listener = TcpListener::bind(format!("{address}:2222")).expect("a free port");
-        let (network, behind) = (self.clone(), format!("{address}:{BEHIND}"));
-        thread::spawn(move || {
-            for near in listener.incoming().map_while(Result::ok) {
-                // Refused, the client dials again.
-                let Ok(far) = TcpStream::connect(&behind) else { continue };
-                let clone = |stream: &TcpStream| stream.try_clone().expect("a descriptor");
-                network.0.lock().expect("no panic").extend([clone(&near), clone(&far)]);
-                for (mut from, mut to) in [(clone(&near), clone(&far)), (far, near)] {
-                    thread::spawn(move || {
-                        // How it ends is between the client and the server.
-                        let _ = io::copy(&mut from, &mut to);
-                        let _ = to.shutdown(Shutdown::Both);
-                    });
-                }
-            }
-        });
-    }
-
-    /// How many connections it cut.
-    fn cut(&self) -> usize {
-        let streams = std::mem::take(&mut *self.0.lock().expect("no panic"));
-        streams.iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
-        streams.len() / 2
-    }
-}
-
 #[test]
 fn files_go_along_with_a_session_that_was_resumed() {
     let folder = tempfile::tempdir().expect("a directory");
     let [here, there, result, back] =
         ["here", "there", "result", "back"].map(|name| folder.path().join(name).display().to_string());
     fs::write(&here, "text\n").expect("written");
-    let line = format!("_FARGATE_LOGIN_PORT={BEHIND} exec \"$0\" __fargate-init");
-    let executable = e2e::world::executable().into_os_string();
-    let entry_point = vec!["/bin/sh".into(), "-c".into(), line.into(), executable];
-    let world = World::with(|config| {
-        config.images = vec![ProcessImage { name: IMAGE.to_owned(), entry_point, env: Vec::new() }];
-    });
+    let world = Network::world();
     let (put, get) = (format!("{here}:{there}"), format!("{result}:{back}"));
     let line = format!("echo it stands; read word; tr a-z A-Z <{there} >{result}; exit 0");
     let login = world.login().args(["-t", "--put", &put, "--get", &get, "--shell-command", &line]);
     let mut terminal = Terminal::start(&login);
-    world.wait_until(|world| world.stand_in().tasks().iter().any(|task| task.address.is_some()));
-    let network = Network::default();
-    network.carry(&world.task().address.expect("just seen"));
+    let network = Network::of(&world);
     terminal.expect("it stands");
     // Those that came too early for the init are not among them, or ended by themselves.
     assert!(network.cut() >= 1, "{}", terminal.screen());

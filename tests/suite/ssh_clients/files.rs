@@ -1,10 +1,12 @@
 //! Files by scp, sftp and rsync.
 
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use e2e::{SshHost, World};
 
-use super::STAYS;
+use super::{GOES, STAYS};
 
 /// A file that no buffer on the way holds whole, a small one and an empty one, in directories.
 fn tree(root: &Path) {
@@ -73,4 +75,32 @@ fn rsync_both_ways() {
     assert_same(&from, &there);
     assert_same(&from, &back);
     assert_eq!(host.launches(), 1);
+}
+
+#[test]
+fn sshfs_mounts_it() {
+    // A device and a right, not tools: nobody can install them.
+    if std::fs::File::options().read(true).write(true).open("/dev/fuse").is_err() || !nix::unistd::geteuid().is_root() {
+        let _ = writeln!(std::io::stderr(), "left out: /dev/fuse is not to be had");
+        return;
+    }
+    let host = SshHost::new(World::new(), &GOES);
+    let Some(sshfs) = host.tool("sshfs") else { return };
+    let [from, there, mounted] = ["from", "there", "mounted"].map(|name| host.place().join(name));
+    tree(&from);
+    [&there, &mounted].into_iter().for_each(|directory| std::fs::create_dir(directory).expect("made"));
+    let sshfs = sshfs.args(["-f", "-F"]).arg(host.config().as_os_str());
+    let running = sshfs.arg(format!("dev:{}", there.display())).arg(mounted.as_os_str()).start();
+    let device = |path: &Path| path.metadata().expect("there").dev();
+    host.wait_until("it is mounted", |_| device(&mounted) != device(host.place()));
+    let copied = host.tool("cp").expect("everywhere").arg("-r").arg(from.join(".")).arg(mounted.as_os_str()).run();
+    assert_eq!(copied.code, 0, "{}", copied.stderr);
+    assert_same(&from, &there);
+    assert_same(&from, &mounted);
+    std::fs::remove_file(mounted.join("large")).expect("removed");
+    assert!(!there.join("large").exists());
+    assert_eq!(host.tool("umount").expect("everywhere").arg(mounted.as_os_str()).run().code, 0);
+    assert_eq!(running.wait().code, 0);
+    assert_eq!(host.world.stopped_task().stop_code.as_deref(), Some("UserInitiated"));
+    host.wait_tidy();
 }

@@ -2,8 +2,7 @@
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
-use super::SftpError;
-use super::reply::string;
+use super::reply::{Malformed, string};
 
 const SIZE: u32 = 0x1;
 const UIDGID: u32 = 0x2;
@@ -82,8 +81,8 @@ impl Attributes {
         }
     }
 
-    pub(super) fn decode(rest: &mut Bytes) -> Result<Self, SftpError> {
-        let short = |_| SftpError::Malformed("attributes are cut short");
+    pub(super) fn decode(rest: &mut Bytes) -> Result<Self, Malformed> {
+        let short = |_| Malformed("attributes are cut short");
         let flags = rest.try_get_u32().map_err(short)?;
         let mut attributes = Self::default();
         if flags & SIZE != 0 {

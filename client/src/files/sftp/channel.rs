@@ -172,7 +172,10 @@ async fn send(sender: ChannelSender<Msg>, mut queue: mpsc::Receiver<Bytes>) {
 async fn take(mut frames: Frames, waiting: Arc<Waiting>) {
     let cause = loop {
         let answered = match frames.next().await {
-            Ok(Some(frame)) => Reply::decode(frame).and_then(|(id, reply)| waiting.answer(id, reply)),
+            Ok(Some(frame)) => match Reply::decode(frame) {
+                Ok((id, reply)) => waiting.answer(id, reply),
+                Err(malformed) => Err(malformed.into()),
+            },
             Ok(None) => break None,
             Err(error) => Err(error),
         };

@@ -1,7 +1,8 @@
-//! How SFTP fails, and what a server's status says.
+//! How SFTP fails.
 
 use ssh_flow::FlowError;
 
+use super::reply::{Malformed, StatusCode};
 use crate::ssh::SshError;
 
 /// Why a request has no answer, or no good one.
@@ -38,36 +39,9 @@ pub(crate) enum SftpError {
     Flow(String),
 }
 
-/// Section 7 of the draft.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StatusCode {
-    Ok,
-    Eof,
-    NoSuchFile,
-    PermissionDenied,
-    Failure,
-    BadMessage,
-    NoConnection,
-    ConnectionLost,
-    Unsupported,
-    /// One that version 3 does not have.
-    Other(u32),
-}
-
-impl From<u32> for StatusCode {
-    fn from(code: u32) -> Self {
-        match code {
-            0 => Self::Ok,
-            1 => Self::Eof,
-            2 => Self::NoSuchFile,
-            3 => Self::PermissionDenied,
-            4 => Self::Failure,
-            5 => Self::BadMessage,
-            6 => Self::NoConnection,
-            7 => Self::ConnectionLost,
-            8 => Self::Unsupported,
-            other => Self::Other(other),
-        }
+impl From<Malformed> for SftpError {
+    fn from(Malformed(what): Malformed) -> Self {
+        Self::Malformed(what)
     }
 }
 

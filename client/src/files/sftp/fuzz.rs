@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 
-use super::Limits;
+use super::limits::Limits;
 use super::reply::{Reply, SMALLEST_NAME, Version};
 
 /// Reads an answer, as the first of a connection and as a later one.
 ///
 /// # Panics
 /// When an answer has more in it than its bytes, or words that a terminal would take for a command.
-pub fn sftp_reply(data: &[u8]) {
+pub(crate) fn sftp_reply(data: &[u8]) {
     let packet = Bytes::copy_from_slice(data);
     if let Ok(version) = Version::decode(packet.clone()) {
         let told: usize = version.extensions.iter().map(|(name, value)| name.len() + value.len()).sum();

@@ -2,7 +2,7 @@
 
 use bytes::{Buf as _, Bytes};
 
-use super::{Attributes, SftpError, StatusCode};
+use super::attributes::Attributes;
 
 const VERSION: u8 = 2;
 const STATUS: u8 = 101;
@@ -12,10 +12,12 @@ const NAME: u8 = 104;
 const ATTRS: u8 = 105;
 const EXTENDED_REPLY: u8 = 201;
 
-/// Longest handle (section 6.3).
-const LONGEST_HANDLE: usize = 256;
 /// Bytes that a name takes at least: two lengths and the flags of its attributes.
 pub(super) const SMALLEST_NAME: usize = 12;
+
+/// What is wrong with bytes that are no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed(pub(super) &'static str);
 
 /// What a server says of itself first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,11 +46,44 @@ pub(crate) struct Name {
     pub(crate) attributes: Attributes,
 }
 
+/// Section 7 of the draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StatusCode {
+    Ok,
+    Eof,
+    NoSuchFile,
+    PermissionDenied,
+    Failure,
+    BadMessage,
+    NoConnection,
+    ConnectionLost,
+    Unsupported,
+    /// One that version 3 does not have.
+    Other(u32),
+}
+
+impl From<u32> for StatusCode {
+    fn from(code: u32) -> Self {
+        match code {
+            0 => Self::Ok,
+            1 => Self::Eof,
+            2 => Self::NoSuchFile,
+            3 => Self::PermissionDenied,
+            4 => Self::Failure,
+            5 => Self::BadMessage,
+            6 => Self::NoConnection,
+            7 => Self::ConnectionLost,
+            8 => Self::Unsupported,
+            other => Self::Other(other),
+        }
+    }
+}
+
 impl Version {
-    pub(super) fn decode(mut packet: Bytes) -> Result<Self, SftpError> {
-        const SHORT: SftpError = SftpError::Malformed("the version is cut short");
+    pub(super) fn decode(mut packet: Bytes) -> Result<Self, Malformed> {
+        const SHORT: Malformed = Malformed("the version is cut short");
         if packet.try_get_u8().map_err(|_| SHORT)? != VERSION {
-            return Err(SftpError::Malformed("the first answer is not the version"));
+            return Err(Malformed("the first answer is not the version"));
         }
         let version = packet.try_get_u32().map_err(|_| SHORT)?;
         let mut extensions = Vec::new();
@@ -61,8 +96,8 @@ impl Version {
 
 impl Reply {
     /// The id of the request, and the answer to it.
-    pub(super) fn decode(mut packet: Bytes) -> Result<(u32, Self), SftpError> {
-        const SHORT: SftpError = SftpError::Malformed("an answer is cut short");
+    pub(super) fn decode(mut packet: Bytes) -> Result<(u32, Self), Malformed> {
+        const SHORT: Malformed = Malformed("an answer is cut short");
         let kind = packet.try_get_u8().map_err(|_| SHORT)?;
         let id = packet.try_get_u32().map_err(|_| SHORT)?;
         let reply = match kind {
@@ -77,70 +112,21 @@ impl Reply {
             NAME => Self::Names(names(&mut packet)?),
             ATTRS => Self::Attributes(Attributes::decode(&mut packet)?),
             EXTENDED_REPLY => Self::Extended(packet),
-            _ => return Err(SftpError::Malformed("an answer of no known type")),
+            _ => return Err(Malformed("an answer of no known type")),
         };
         Ok((id, reply))
-    }
-
-    pub(super) fn done(self) -> Result<(), SftpError> {
-        match self {
-            Self::Status { code: StatusCode::Ok, .. } => Ok(()),
-            other => Err(other.instead()),
-        }
-    }
-
-    pub(super) fn handle(self) -> Result<Bytes, SftpError> {
-        match self {
-            Self::Handle(handle) if handle.len() <= LONGEST_HANDLE => Ok(handle),
-            other => Err(other.instead()),
-        }
-    }
-
-    pub(super) fn data(self) -> Result<Bytes, SftpError> {
-        if let Self::Data(data) = self { Ok(data) } else { Err(self.instead()) }
-    }
-
-    pub(super) fn names(self) -> Result<Vec<Name>, SftpError> {
-        if let Self::Names(names) = self { Ok(names) } else { Err(self.instead()) }
-    }
-
-    pub(super) fn attributes(self) -> Result<Attributes, SftpError> {
-        if let Self::Attributes(attributes) = self { Ok(attributes) } else { Err(self.instead()) }
-    }
-
-    pub(super) fn extended(self) -> Result<Bytes, SftpError> {
-        if let Self::Extended(data) = self { Ok(data) } else { Err(self.instead()) }
-    }
-
-    /// What an answer that was not hoped for says.
-    fn instead(self) -> SftpError {
-        match self {
-            Self::Status { code: StatusCode::Ok, .. } => SftpError::Malformed("success where a value belongs"),
-            Self::Status { code, message } => SftpError::Status { code, message },
-            _ => SftpError::Malformed("an answer to another request"),
-        }
     }
 }
 
 /// A length and as many bytes.
-pub(super) fn string(rest: &mut Bytes) -> Result<Bytes, SftpError> {
-    const SHORT: SftpError = SftpError::Malformed("a string is cut short");
+pub(super) fn string(rest: &mut Bytes) -> Result<Bytes, Malformed> {
+    const SHORT: Malformed = Malformed("a string is cut short");
     let length = rest.try_get_u32().map_err(|_| SHORT)? as usize;
     if length > rest.len() { Err(SHORT) } else { Ok(rest.split_to(length)) }
 }
 
-/// Four numbers of 64 bits each.
-pub(super) fn four_numbers(reply: &Bytes) -> Result<[u64; 4], SftpError> {
-    let mut rest = reply.clone();
-    let mut numbers = [0; 4];
-    for number in &mut numbers {
-        *number = rest.try_get_u64().map_err(|_| SftpError::Malformed("limits are cut short"))?;
-    }
-    Ok(numbers)
-}
-
-fn names(rest: &mut Bytes) -> Result<Vec<Name>, SftpError> {
-    let count = rest.try_get_u32().map_err(|_| SftpError::Malformed("names are cut short"))? as usize;
+fn names(rest: &mut Bytes) -> Result<Vec<Name>, Malformed> {
+    let count = rest.try_get_u32().map_err(|_| Malformed("names are cut short"))? as usize;
     let mut names = Vec::with_capacity(count.min(rest.len() / SMALLEST_NAME));
     for _ in 0..count {
         let name = string(rest)?;
