@@ -51,18 +51,22 @@ const NO_STATUS: &str = "the command's exit status is not known: nobody tells it
 pub async fn run(options: ExecOptions, aws: &Aws, services: Services, ui: &Ui, stop: &Stop) -> u8 {
     let place = Place { clusters: &options.clusters, json: false, aws, ui };
     let has_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !options.no_pty;
-    let ended = match record(&options, has_terminal) {
-        Ok(None) => enter(place, &options, has_terminal, None, services, stop).await,
-        Ok(Some(recording)) => {
-            let ended = enter(place, &options, has_terminal, Some(recording.recorder()), services, stop).await;
-            if let Some(words) = recording.finish().await {
-                ui.warn(&words);
-            }
-            ended
+    let recording = match record(&options, has_terminal) {
+        Ok(recording) => recording,
+        Err(error) => {
+            let error = ExecError::from(error);
+            ui.error(&error);
+            return error.exit_code();
         }
-        Err(error) => Err(error.into()),
     };
+    let recorder = recording.as_ref().map(Recording::recorder);
+    let ended = enter(place, &options, has_terminal, recorder, services, stop).await;
     ui.clear();
+    if let Some(recording) = recording
+        && let Some(words) = recording.finish().await
+    {
+        ui.warn(&words);
+    }
     match ended {
         Ok(status) => status.exit_code(),
         Err(ExecError::Cancelled) => stop.exit_code().unwrap_or(EXIT_FAILURE),
