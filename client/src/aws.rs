@@ -74,3 +74,8 @@ impl Aws {
         }
     }
 }
+
+/// The part of an ARN that people read.
+pub(crate) fn last_part(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}

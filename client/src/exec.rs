@@ -23,11 +23,12 @@ use tokio::time::{sleep, timeout};
 use crate::aws::describe_task_definition::describe_task_definition;
 use crate::aws::execute_command::{ExecuteCommandRequest, execute_command};
 use crate::aws::terminate_session::terminate_session;
-use crate::aws::{Aws, ServiceError};
+use crate::aws::{Aws, ServiceError, last_part};
 use crate::checkpoint::checkpoint;
 use crate::error::EXIT_FAILURE;
-use crate::listing::{Place, last_part};
+use crate::listing::Place;
 use crate::options::ExecOptions;
+use crate::recording::{RecordError, Recorder, Recording};
 use crate::session::ExitStatus;
 use crate::signals::Stop;
 use crate::ssm::{Services, Session};
@@ -49,8 +50,23 @@ const NO_STATUS: &str = "the command's exit status is not known: nobody tells it
 /// Runs the command. Returns the exit status of the program: the command's own.
 pub async fn run(options: ExecOptions, aws: &Aws, services: Services, ui: &Ui, stop: &Stop) -> u8 {
     let place = Place { clusters: &options.clusters, json: false, aws, ui };
-    let ended = enter(place, &options, services, stop).await;
+    let has_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !options.no_pty;
+    let recording = match record(&options, has_terminal) {
+        Ok(recording) => recording,
+        Err(error) => {
+            let error = ExecError::from(error);
+            ui.error(&error);
+            return error.exit_code();
+        }
+    };
+    let recorder = recording.as_ref().map(Recording::recorder);
+    let ended = enter(place, &options, has_terminal, recorder, services, stop).await;
     ui.clear();
+    if let Some(recording) = recording
+        && let Some(words) = recording.finish().await
+    {
+        ui.warn(&words);
+    }
     match ended {
         Ok(status) => status.exit_code(),
         Err(ExecError::Cancelled) => stop.exit_code().unwrap_or(EXIT_FAILURE),
@@ -61,9 +77,20 @@ pub async fn run(options: ExecOptions, aws: &Aws, services: Services, ui: &Ui, s
     }
 }
 
+/// Makes the file of the recording, if one is wanted, before anything is asked of AWS.
+fn record(options: &ExecOptions, has_terminal: bool) -> Result<Option<Recording>, RecordError> {
+    match &options.record {
+        None => Ok(None),
+        Some(_) if !has_terminal => Err(RecordError::NoTerminal),
+        Some(file) => Recording::create(file).map(Some),
+    }
+}
+
 async fn enter(
     place: Place<'_>,
     options: &ExecOptions,
+    has_terminal: bool,
+    recorder: Option<Recorder>,
     services: Services,
     stop: &Stop,
 ) -> Result<ExitStatus, ExecError> {
@@ -79,12 +106,12 @@ async fn enter(
         found = found => found?,
         () = stop.first.cancelled() => return Err(ExecError::Cancelled),
     };
-    let has_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !options.no_pty;
     let manner = Manner {
         mode: if has_terminal { Mode::Terminal } else { Mode::Pipes },
         bare: options.no_shell,
         escape: options.escape,
         nonce: Nonce::draw(),
+        recorder,
     };
     let command = if options.no_shell {
         quote::line(options.command.iter().map(String::as_str))

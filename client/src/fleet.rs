@@ -13,7 +13,7 @@ use crate::aws::describe_network_interfaces::describe_network_interfaces;
 use crate::aws::describe_tasks::fleet::{FleetTask, describe_fleet};
 use crate::aws::list_clusters::list_clusters;
 use crate::aws::list_tasks::list_tasks;
-use crate::aws::{Aws, ServiceError};
+use crate::aws::{Aws, ServiceError, last_part};
 use crate::error::EXIT_FAILURE;
 use crate::options::{Clusters, FleetAction, FleetOptions};
 use crate::plan::STARTED_BY;
@@ -147,7 +147,7 @@ impl Member {
     /// The part of the ARN that people read.
     #[must_use]
     pub fn id(&self) -> &str {
-        self.task.arn.rsplit('/').next().unwrap_or(&self.task.arn)
+        last_part(&self.task.arn)
     }
 
     /// Time since RunTask was taken, at `now` in seconds since the epoch.

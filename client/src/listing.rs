@@ -15,8 +15,9 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 
-use crate::aws::{Aws, ServiceError};
+use crate::aws::{Aws, ServiceError, last_part};
 use crate::error::EXIT_FAILURE;
 use crate::fleet;
 use crate::options::{Clusters, ListingOptions, Subject};
@@ -44,6 +45,9 @@ pub async fn run(options: ListingOptions, aws: &Aws, ui: &Ui, stop: &Stop) -> u8
     ui.clear();
     code
 }
+
+/// What a call answers. Boxed, so that whoever awaits it may be a task of its own.
+type Answer<'a, T> = BoxFuture<'a, Result<Vec<T>, ServiceError>>;
 
 /// Where to look, and how to tell.
 #[derive(Clone, Copy, Debug)]
@@ -77,20 +81,20 @@ impl Place<'_> {
 
     /// Lists ARNs in every cluster, then looks at them in batches of `most`: a few calls at a time, in the order of the clusters and
     /// of the lists. A cluster that cannot be looked at hides no other one.
-    async fn gather<T>(
+    async fn gather<'a, T>(
         &self,
         what: &str,
         names: Vec<String>,
         most: usize,
-        list: impl AsyncFn(&str) -> Result<Vec<String>, ServiceError>,
-        describe: impl AsyncFn(&str, &[String]) -> Result<Vec<T>, ServiceError>,
+        list: impl Fn(String) -> Answer<'a, String>,
+        describe: impl Fn(String, Vec<String>) -> Answer<'a, T>,
     ) -> Found<T> {
         let mut found = Found::default();
         let mut batches = Vec::new();
         let (list, count) = (&list, names.len());
         let asked = names.into_iter().enumerate().map(|(number, name)| async move {
             self.ui.phase(&format!("List{what} {name} ({} of {count})", number + 1));
-            (list(&name).await, name)
+            (list(name.clone()).await, name)
         });
         let mut listed = futures_util::stream::iter(asked).buffered(AT_ONCE);
         while let Some((arns, name)) = listed.next().await {
@@ -106,7 +110,7 @@ impl Place<'_> {
         let (describe, count) = (&describe, batches.len());
         let asked = batches.into_iter().enumerate().map(|(number, (name, arns))| async move {
             self.ui.phase(&format!("Describe{what} {name} ({} of {count})", number + 1));
-            describe(&name, &arns).await
+            describe(name, arns).await
         });
         let mut described = futures_util::stream::iter(asked).buffered(AT_ONCE);
         while let Some(answer) = described.next().await {
@@ -140,9 +144,4 @@ impl Place<'_> {
 fn once_each(arns: Vec<String>) -> Vec<String> {
     let mut known = BTreeSet::new();
     arns.into_iter().filter(|arn| known.insert(arn.clone())).collect()
-}
-
-/// The part of an ARN that people read.
-pub(crate) fn last_part(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
 }

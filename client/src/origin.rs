@@ -1,7 +1,7 @@
 //! Where a run's task definition comes from: it is named outright, or found through a service and derived from what is there.
 
-use crate::aws::Aws;
 use crate::aws::describe_task_definition::{TaskDefinition, describe_task_definition};
+use crate::aws::{Aws, last_part};
 use crate::derive::{self, DeriveError, Derived, Wishes};
 use crate::error::Advice;
 use crate::like_service::{LikeServiceError, like_service};
@@ -84,7 +84,7 @@ pub async fn settle(options: &mut Options, aws: &Aws, ui: &Ui) -> Result<Origin,
         _ => return Ok(Origin::Named),
     };
     plan::check_network(options)?;
-    ui.phase(&format!("DescribeTaskDefinition {}", original.rsplit('/').next().unwrap_or(&original)));
+    ui.phase(&format!("DescribeTaskDefinition {}", last_part(&original)));
     let original = describe_task_definition(aws, &original).await.map_err(DeriveError::from)?;
     let container = derive::choose(&original, options.container.as_deref(), ui).await?;
     options.container = Some(container.clone());

@@ -8,7 +8,7 @@ use backon::{ExponentialBuilder, Retryable as _};
 use crate::aws::describe_tasks::TaskState;
 use crate::aws::run_task::run_task;
 use crate::aws::stop_task::stop_task;
-use crate::aws::{Aws, ServiceError, advice};
+use crate::aws::{Aws, ServiceError, advice, last_part};
 use crate::error::Advice;
 use crate::plan::Plan;
 
@@ -99,7 +99,7 @@ impl Task {
     /// The part of the ARN that people read.
     #[must_use]
     pub fn id(&self) -> &str {
-        self.arn.rsplit('/').next().unwrap_or(&self.arn)
+        last_part(&self.arn)
     }
 
     /// The exact command that stops this task.

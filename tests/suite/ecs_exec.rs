@@ -146,6 +146,39 @@ fn a_command_at_a_terminal_has_one_and_its_status_is_ours() {
 }
 
 #[test]
+fn what_the_terminal_shows_is_recorded_without_the_markers() {
+    let world = one_task();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("session.cast");
+    let name = file.to_str().expect("UTF-8");
+    let mut terminal =
+        Terminal::start(&exec(&world).args(["-it", "--record", name, "--", "sh", "-c", "echo s''hown; exit 4"]));
+    assert_eq!(terminal.wait(), 4, "{}", terminal.screen());
+    let cast = std::fs::read_to_string(&file).expect("a recording");
+    assert!(cast.contains("shown") && !cast.contains("\\u001b_"), "{cast}");
+    // It takes nothing's place, and there is none of what no terminal shows.
+    let mut terminal = Terminal::start(&exec(&world).args(["--record", name]));
+    assert_eq!(terminal.wait(), 2, "{}", terminal.screen());
+    let other = folder.path().join("other.cast");
+    let done = exec(&world).args(["--record", other.to_str().expect("UTF-8"), "--", "true"]).run();
+    assert_eq!((done.code, other.exists()), (2, false), "{}", done.stderr);
+    assert!(done.stderr.contains("run it on a terminal"), "{}", done.stderr);
+}
+
+#[test]
+fn flags_of_docker_and_kubectl_mean_what_they_mean_there() {
+    let world = one_task();
+    let done = exec(&world).args(["-i", "--", "cat"]).run_with(b"in");
+    assert_eq!((done.code, done.text().as_str()), (0, "in"), "{}", done.stderr);
+    let mut terminal = Terminal::start(&exec(&world).args(["-it", "--", "sh", "-c", "tty; exit 6"]));
+    terminal.expect("/dev/pts/");
+    assert_eq!(terminal.wait(), 6, "{}", terminal.screen());
+    let done = exec(&world).args(["-it", "-T", "--", "true"]).run();
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    assert!(done.stderr.contains("`-t` asks for a terminal, and `-T` for pipes"), "{}", done.stderr);
+}
+
+#[test]
 fn whatever_ends_us_leaves_no_session_behind() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
         let world = one_task();

@@ -39,7 +39,7 @@ fn a_terminal_shows_tables() {
     let world = account(&[("web-frontend", 2)]);
     for (command, words) in [
         ("services", ["SERVICE", "web-frontend", "2/2", "COMPLETED"]),
-        ("tasks", ["TASK  ", "RUNNING", "app,proxy", "yes"]),
+        ("tasks", ["TASK  ", "ADDRESS", "RUNNING", "yes"]),
     ] {
         let mut terminal = Terminal::start(&world.program().arg(command));
         words.iter().for_each(|word| terminal.expect(word));
@@ -48,9 +48,7 @@ fn a_terminal_shows_tables() {
         let table: Vec<_> =
             terminal.screen().lines().map(str::to_owned).skip_while(|line| !line.contains("EXEC")).collect();
         assert!(table.len() > 1, "{}", terminal.screen());
-        if command == "services" {
-            assert!(table[1..].iter().all(|line| line.chars().count() <= 80), "{table:?}");
-        }
+        assert!(table[1..].iter().all(|line| line.chars().count() <= 80), "{table:?}");
     }
     let piped = world.program().arg("tasks").run();
     assert!(piped.text().lines().all(|line| !line.contains('…')), "what is no terminal is not cut: {}", piped.text());

@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 
 use e2e::program::Running;
-use e2e::{Postgres, World};
+use e2e::{Postgres, Program, World};
 use local_fargate::{Config, Instance};
 use serde_json::Value;
 
@@ -31,9 +31,13 @@ fn forwarding(world: &World, targets: &[String]) -> (Running, Vec<u16>) {
 }
 
 fn started(world: &World, through: &[&str], specs: impl IntoIterator<Item = String>) -> (Running, Vec<u16>) {
+    up(world.program(), through, specs)
+}
+
+fn up(program: Program, through: &[&str], specs: impl IntoIterator<Item = String>) -> (Running, Vec<u16>) {
     let specs: Vec<_> = specs.into_iter().collect();
     let count = specs.len();
-    let program = world.program().arg("forward").args(through).args(["--output", "json"]).args(specs);
+    let program = program.arg("forward").args(through).args(["--output", "json"]).args(specs);
     let mut running = program.start();
     let ports = (1..=count).map(|number| {
         let line = running.read_line_with("\"port\":");

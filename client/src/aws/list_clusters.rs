@@ -1,6 +1,6 @@
 //! `ecs:ListClusters`: the clusters of this account and region.
 
-use super::{Aws, ServiceError};
+use super::{Aws, ServiceError, last_part};
 
 /// Names of all clusters.
 ///
@@ -11,7 +11,7 @@ pub async fn list_clusters(aws: &Aws) -> Result<Vec<String>, ServiceError> {
     let mut names = Vec::new();
     while let Some(arn) = pages.next().await {
         let arn = arn.map_err(|error| ServiceError::new("ecs:ListClusters", &error))?;
-        names.extend(arn.rsplit('/').next().map(str::to_owned));
+        names.push(last_part(&arn).to_owned());
     }
     Ok(names)
 }

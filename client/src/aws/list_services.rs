@@ -1,6 +1,6 @@
 //! `ecs:ListServices`: a cluster's services.
 
-use super::{Aws, ServiceError};
+use super::{Aws, ServiceError, last_part};
 
 /// Most ARNs of one answer (ECS API reference, ListServices); without asking it would be ten.
 const PAGE: i32 = 100;
@@ -13,7 +13,7 @@ const PAGES_MAX: usize = 10;
 /// [`ServiceError`].
 pub async fn list_services(aws: &Aws, cluster: &str) -> Result<Vec<String>, ServiceError> {
     let arns = pages(aws, cluster, PAGES_MAX).await?;
-    Ok(arns.iter().filter_map(|arn| arn.rsplit('/').next()).map(str::to_owned).collect())
+    Ok(arns.iter().map(|arn| last_part(arn).to_owned()).collect())
 }
 
 /// ARNs of all services of the cluster that have not been deleted.

@@ -2,7 +2,7 @@
 
 use aws_sdk_ecs::types::SortOrder;
 
-use super::{Aws, ServiceError};
+use super::{Aws, ServiceError, last_part};
 
 /// Most ARNs of one answer (ECS API reference, ListTaskDefinitions).
 const PAGE: usize = 100;
@@ -36,7 +36,7 @@ pub async fn list_task_definitions(aws: &Aws) -> Result<Vec<String>, ServiceErro
 /// Family and revision of an ARN, or of `family:revision`.
 #[must_use]
 pub fn family_and_revision(arn: &str) -> Option<(&str, u64)> {
-    let (family, revision) = arn.rsplit('/').next()?.split_once(':')?;
+    let (family, revision) = last_part(arn).split_once(':')?;
     Some((family, revision.parse().ok()?))
 }
 

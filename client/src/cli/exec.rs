@@ -18,6 +18,9 @@ pub(super) fn exec(flags: ExecFlags, around: Surroundings<'_>) -> Result<Invocat
             return Err(UsageError::Exclude { one, other }.into());
         }
     }
+    if flags.no_pty && flags.tty {
+        return Err(UsageError::TerminalAndPipes { flag: "-t" }.into());
+    }
     if flags.no_shell && !has_command {
         return Err(UsageError::NothingWithoutShell.into());
     }
@@ -30,6 +33,7 @@ pub(super) fn exec(flags: ExecFlags, around: Surroundings<'_>) -> Result<Invocat
         container: flags.container,
         no_shell: flags.no_shell,
         no_pty: flags.no_pty,
+        record: flags.record,
         escape: flags.escape_char,
         command: if has_command { flags.command } else { flags.shell.into_iter().collect() },
         source: options.source,

@@ -12,7 +12,7 @@ use crate::fleet::DEFAULT_CLUSTER;
 use crate::forward::Forwards;
 use crate::forward::announce::Format;
 use crate::forward::spec::Target;
-use crate::options::{Invocation, Through, TunnelOptions, TunnelPurpose};
+use crate::options::{Invocation, Through, TunnelOptions, TunnelPurpose, Via};
 
 /// Flags of a login that say something without a task of one's own.
 const KNOWN: [&str; 17] = [
@@ -46,6 +46,10 @@ pub(super) fn invocation(flags: TunnelFlags, before: Flags, around: Surroundings
     let (target, service) = (flags.target.clone(), flags.service.clone());
     let flags = [before, flags.into_flags()];
     flags.iter().try_for_each(|flags| refuse_other_forwards(flags, by))?;
+    // Settings that say it are for logins.
+    if flags.iter().any(|flags| flags.via.via == Some(Via::Direct)) {
+        return Err(UsageError::DirectBehindTarget { by }.into());
+    }
     let purpose = purpose(&flags)?;
     let mut options = layers::below_the_flags(around.env, around.cwd)?;
     for flags in flags {

@@ -118,6 +118,12 @@ pub(crate) enum UsageError {
         /// The flag.
         flag: String,
     },
+    /// `--via direct` beside `--target` or `--service`.
+    #[error("`--via direct` does not go with `{by}`: the way to it is Systems Manager")]
+    DirectBehindTarget {
+        /// What names the target.
+        by: &'static str,
+    },
     /// A session goes to a TCP port.
     #[error("`{path}` is a socket, and sessions of Systems Manager go to TCP ports alone")]
     SocketBehindTarget {
@@ -140,6 +146,12 @@ pub(crate) enum UsageError {
         one: &'static str,
         /// The other.
         other: &'static str,
+    },
+    /// `exec` is asked for a terminal, as docker's and kubectl's are, and for pipes.
+    #[error("`{flag}` asks for a terminal, and `-T` for pipes")]
+    TerminalAndPipes {
+        /// As it was written.
+        flag: &'static str,
     },
     /// `exec --no-shell` alone.
     #[error("`--no-shell` has no command")]
@@ -257,6 +269,9 @@ impl Advice for UsageError {
                 format!("without `{by}` a task is run, and it works; through a target that runs already, each SPEC is one port of one host")
             }
             Self::OfService { .. } => "it goes with `--service`".to_owned(),
+            Self::DirectBehindTarget { by } => {
+                format!("leave `--via` out; or leave `{by}` out, and a task is run that is reached directly")
+            }
             Self::SocketBehindTarget { .. } => {
                 "without `--target` and `--service` a task is run, whose sockets can be reached; or name HOST:HOSTPORT".to_owned()
             }
@@ -271,7 +286,7 @@ impl Advice for UsageError {
                 "write `fargate-login describe TASK`, as `fargate-login tasks` shows them".to_owned()
             }
             Self::NothingWithoutShell => "write `fargate-login exec --no-shell -- PROGRAM [ARGUMENT]...`".to_owned(),
-            Self::ClusterAndAll | Self::Exclude { .. } => "leave one of the two out".to_owned(),
+            Self::ClusterAndAll | Self::Exclude { .. } | Self::TerminalAndPipes { .. } => "leave one of the two out".to_owned(),
             Self::TasksAndAll => "name tasks, or write `--all`, or `--all --everybody`".to_owned(),
             Self::UnknownSubcommand { word, nearest } => return subcommand_hints(word, nearest.as_deref()),
             Self::OnlyForLocal { flag } => format!("write `fargate-login local {flag} ...`"),

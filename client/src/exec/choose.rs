@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::aws::describe_tasks::listed::{ListedContainer, ListedTask};
+use crate::aws::last_part;
 use crate::fleet::clock::{now, since};
 use crate::fleet::short_id;
-use crate::listing::{Place, describe, last_part, tasks};
+use crate::listing::{Place, describe, tasks};
 use crate::options::{ExecOptions, TaskFilter};
 
 use super::ask::{self, Row};

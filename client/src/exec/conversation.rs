@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::options::EscapeChar;
+use crate::recording::Recorder;
 use crate::session::drain::Outputs;
 use crate::session::feed::Keyboard;
 use crate::session::input::Input;
@@ -42,6 +43,8 @@ pub(super) struct Manner {
     pub(super) bare: bool,
     pub(super) escape: Option<EscapeChar>,
     pub(super) nonce: Nonce,
+    /// Where what is shown is recorded, if it is.
+    pub(super) recorder: Option<Recorder>,
 }
 
 /// How a session was left.
@@ -123,12 +126,12 @@ impl Streams {
 async fn converse(mut shell: Shell, streams: Streams, manner: &Manner, ui: &Ui, stop: &Stop) -> Left {
     let failed = |error| Left { status: Err(SessionError::Stdio(error).into()), is_over: false };
     let Streams { stdio, terminal } = streams;
-    let outputs = match Outputs::start(stdio.stdout, stdio.stderr, None) {
+    let outputs = match Outputs::start(stdio.stdout, stdio.stderr, manner.recorder.as_ref()) {
         Ok(outputs) => outputs,
         Err(error) => return failed(error),
     };
     let (keyboard, changes) = match Keyboard::open(terminal, manner.mode == Mode::Terminal, manner.escape) {
-        Ok(opened) => opened,
+        Ok((keyboard, changes)) => (keyboard.recorded(manner.recorder.clone()), changes),
         Err(error) => return failed(error),
     };
     let input = match Input::open(stdio.stdin) {

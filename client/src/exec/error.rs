@@ -4,6 +4,7 @@ use crate::aws::ServiceError;
 use crate::error::{Advice, EXIT_FAILURE, EXIT_USAGE};
 use crate::listing::describe::DescribeError;
 use crate::listing::tasks::NoService;
+use crate::recording::RecordError;
 use crate::session::SessionError;
 use crate::ssm::SsmError;
 
@@ -19,6 +20,9 @@ pub(super) enum ExecError {
     /// AWS refuses a call.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// There is no recording.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The task that was named is not there.
     #[error(transparent)]
     Task(#[from] DescribeError),
@@ -80,7 +84,7 @@ fn said(words: &str) -> String {
 
 impl ExecError {
     /// What a session means that ended before anything was printed. Fragments of the words with which an agent ends a session whose
-    /// program it cannot start (amazon-ssm-agent, `plugins/shell`: "Unable to start command: Failed to start pty: ..."), and Go's for
+    /// program it cannot start (amazon-ssm-agent, `agent/session/shell`: "Unable to start command: Failed to start pty: ..."), and Go's for
     /// why.
     pub(super) fn of_start(error: SsmError, bare: bool) -> Self {
         const NO_PROGRAM: [&str; 4] =
@@ -105,7 +109,7 @@ impl ExecError {
     /// Exit status of the program.
     pub(super) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Several(_) => EXIT_USAGE,
+            Self::Several(_) | Self::Record(_) => EXIT_USAGE,
             _ => EXIT_FAILURE,
         }
     }
@@ -115,6 +119,10 @@ impl Advice for ExecError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Service(error) => return error.hints(),
+            Self::Record(RecordError::NoTerminal) => {
+                "run it on a terminal, without `-T`; a command's output can be redirected"
+            }
+            Self::Record(error) => return error.hints(),
             Self::Task(error) => return error.hints(),
             Self::NoService(error) => return error.hints(),
             Self::Several(error) => return error.hints(),
@@ -147,9 +155,8 @@ mod tests {
     fn a_container_without_a_shell_is_told_from_a_session_that_ends() {
         let of = |words: &str, bare| ExecError::of_start(SsmError::from_closing(words).expect("words"), bare);
         for words in [
-            "Unable to start command: Failed to start pty: fork/exec /bin/sh: no such file or directory",
-            "Unable to start /bin/sh: No such file or directory (os error 2)",
-            "exec: \"sh\": executable file not found in $PATH",
+            "\n----------ERROR-------\nUnable to start command: Failed to start pty: fork/exec /bin/sh: no such file or directory\n\n",
+            "Unable to start command: Failed to start pty: exec: \"sh\": executable file not found in $PATH",
         ] {
             let error = of(words, false);
             assert!(matches!(error, ExecError::NoShell { .. }), "{error}");

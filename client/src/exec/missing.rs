@@ -6,9 +6,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::aws::describe_task_definition::TaskDefinition;
 use crate::aws::describe_tasks::listed::{ListedTask, describe_listed};
+use crate::aws::last_part;
 use crate::error::Advice;
-use crate::listing::{Place, last_part, tasks};
-use crate::plan::via::is_before_exec;
+use crate::listing::{Place, tasks};
+use crate::plan::via::{is_before_exec, keeps_agent_from_writing};
 
 use super::choose::Chosen;
 use super::error::ExecError;
@@ -78,7 +79,7 @@ impl Findings {
         let own = definition.container(container);
         Self {
             no_task_role: definition.text("taskRoleArn").is_none_or(str::is_empty),
-            read_only_root: own.and_then(|own| own.get("readonlyRootFilesystem")?.as_bool()) == Some(true),
+            read_only_root: own.is_some_and(keeps_agent_from_writing),
         }
     }
 

@@ -75,7 +75,7 @@ b'"
         fn the_agent_gets_the_words_back(words in proptest::collection::vec("\\PC*|[ -~\n\t\r'\"\\\\#$]*", 1..6)) {
             let line = line(words.iter().map(String::as_str));
             prop_assert_eq!(split(&line), Some(words.clone()));
-            // The stand-in splits as POSIX shells do: the same, for what we write.
+            // Shells have other rules for `"`, and the same ones for what we write.
             prop_assert_eq!(shlex::split(&line), Some(words));
         }
     }

@@ -1,7 +1,7 @@
 //! A table for people: columns as wide as they need, within the terminal, the one that can be cut cut from its left.
 
 /// What separates columns.
-const GAP: &str = "  ";
+pub(crate) const GAP: &str = "  ";
 /// What stands for what was cut off.
 const CUT: char = '…';
 /// Narrower than this, a cut column says nothing.
@@ -18,12 +18,16 @@ pub(crate) fn lines(heading: &[&str], rows: &[Vec<String>], elastic: usize, widt
     }
     let all: usize = widths.iter().sum::<usize>() + GAP.len() * heading.len().saturating_sub(1);
     if let (Some(most), Some(column)) = (width, widths.get_mut(elastic)) {
-        // A heading that is cut says nothing.
-        let least = (*column).min(CUT_MIN.max(heading.get(elastic).map_or(0, |title| title.chars().count())));
+        let least = heading.get(elastic).map_or(0, |title| least(title, *column));
         *column = column.saturating_sub(all.saturating_sub(most)).max(least);
     }
     let heading: Vec<String> = heading.iter().map(|title| (*title).to_owned()).collect();
     std::iter::once(&heading).chain(rows).map(|row| line(row, &widths)).collect()
+}
+
+/// How narrow a column of this width can be cut. A heading that is cut says nothing.
+pub(crate) fn least(title: &str, width: usize) -> usize {
+    width.min(CUT_MIN.max(title.chars().count()))
 }
 
 /// Columns of the terminal that standard output is; `None` for a file or a pipe.

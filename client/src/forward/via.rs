@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use futures_util::StreamExt as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,9 +31,9 @@ use crate::signals::Stop;
 use crate::ssm::Services;
 use crate::ui::Ui;
 use error::ViaError;
-use held::{Cloud, Held, Left};
+use held::{Cloud, Held};
 use targets::Targets;
-use tunnel::{Common, Tunnel};
+use tunnel::{Common, GivenUp, Tunnel};
 
 /// Sessions that are started at once: everybody in the account shares its calls per second.
 const AT_ONCE: usize = 4;
@@ -119,7 +119,10 @@ async fn hold(
     let aws = Aws::new(config);
     let targets = Targets::new(options.through.clone(), aws.clone(), ui.clone());
     let cloud = Cloud { aws, services: Services::of_aws(config) };
-    let common = Arc::new(Common { cloud, targets, ui: ui.clone(), ended: ended.clone() });
+    // The first that is given up ends the run.
+    let (given_up, mut giving_up) = mpsc::channel(1);
+    let keep_going = options.forwards.keep_going;
+    let common = Arc::new(Common { cloud, targets, ui: ui.clone(), ended: ended.clone(), keep_going, given_up });
     if options.dry_run {
         return Ok(ExitStatus::Code(show::plan(options, &common).await?.into()));
     }
@@ -131,14 +134,20 @@ async fn hold(
         TunnelPurpose::Child(_) => Format::Text,
     };
     announce::tell(ui, format, &listening).map_err(ForwardError::stdout)?;
-    match &options.purpose {
-        TunnelPurpose::Hold(_) => {
-            stop.first.cancelled().await;
-            Err(TunnelError::Interrupted(stop.signal_name()))
+    let failed = async {
+        match giving_up.recv().await {
+            Some(error) => error,
+            None => std::future::pending().await,
         }
+    };
+    match &options.purpose {
+        TunnelPurpose::Hold(_) => tokio::select! {
+            () = stop.first.cancelled() => Err(TunnelError::Interrupted(stop.signal_name())),
+            error = failed => Err(error),
+        },
         TunnelPurpose::Child(words) => {
             let local = child::Told { local: &listening, all: &listening };
-            let ended = child::run(words, local, stop, ui, std::future::pending::<TunnelError>()).await;
+            let ended = child::run(words, local, stop, ui, failed).await;
             ended.unwrap_or(Err(TunnelError::Interrupted(stop.signal_name())))
         }
     }
@@ -235,10 +244,14 @@ impl Told {
 /// Keeps the session and takes connections for it until the run ends.
 fn attend(bound: Bound, held: Held, common: &Arc<Common>, places: &Arc<Semaphore>, tasks: &TaskTracker) {
     let Bound { listener, tunnel, .. } = bound;
-    let (keeper, ui) = (Arc::clone(&tunnel), common.ui.clone());
+    let (keeper, all) = (Arc::clone(&tunnel), Arc::clone(common));
     tasks.spawn(async move {
-        if let Err(left) = keeper.keep(held).await {
-            ui.warn(&Left::told(&left));
+        match keeper.keep(held).await {
+            Ok(()) => {}
+            Err(GivenUp::Left(left)) => all.ui.warn(&left.told()),
+            Err(GivenUp::Forbidden { target, cause }) => {
+                all.give_up(keeper.label(), ViaError::Session { target, cause });
+            }
         }
     });
     let (common, places, connections) = (Arc::clone(common), Arc::clone(places), tasks.clone());

@@ -25,6 +25,28 @@ impl Columns {
         self.with(title, cells.into_iter().map(|cell| cell.unwrap_or_else(|| UNKNOWN.to_owned())))
     }
 
+    /// The columns that a terminal of this width has room for: the first of `expendable` goes first, when cutting `elastic` is not
+    /// enough. A file or a pipe has room for all.
+    pub(super) fn within(mut self, width: Option<usize>, elastic: &str, expendable: &[&str]) -> Self {
+        for title in expendable {
+            if width.is_none_or(|most| self.least(elastic) <= most) {
+                break;
+            }
+            self.0.retain(|(known, _)| known != title);
+        }
+        self
+    }
+
+    /// The narrowest that lines can be.
+    fn least(&self, elastic: &str) -> usize {
+        let widths = self.0.iter().map(|(title, cells)| {
+            let cells = cells.iter().map(|cell| cell.chars().count());
+            let width = cells.chain([title.chars().count()]).max().unwrap_or_default();
+            if *title == elastic { table::least(title, width) } else { width }
+        });
+        widths.sum::<usize>() + table::GAP.len() * self.0.len().saturating_sub(1)
+    }
+
     /// Lines of the table; nothing, not even its heading, when there are no rows. The column `elastic` gives way where the
     /// terminal is narrower.
     pub(super) fn lines(&self, elastic: &str, width: Option<usize>) -> Vec<String> {
@@ -43,4 +65,37 @@ impl Columns {
 /// Lines as text, each with its end.
 pub(super) fn text(lines: Vec<String>) -> String {
     lines.into_iter().map(|line| line + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns() -> Columns {
+        let cell = |text: &str| std::iter::once(text.to_owned());
+        Columns::default()
+            .with("TASK", cell("0123abcd"))
+            .with("ADDRESS", cell("10.0.1.100"))
+            .with("CONTAINERS", cell("app,proxy,log-router"))
+            .with("DEFINITION", cell("a-family-with-a-long-name:123"))
+    }
+
+    fn shown(width: Option<usize>) -> String {
+        columns().within(width, "DEFINITION", &["CONTAINERS", "ADDRESS"]).lines("DEFINITION", width).join("\n")
+    }
+
+    #[test]
+    fn a_narrow_terminal_has_fewer_columns_and_no_line_that_is_too_long() {
+        let all =
+            "TASK      ADDRESS     CONTAINERS            DEFINITION\n0123abcd  10.0.1.100  app,proxy,log-router  ";
+        assert_eq!(shown(None), format!("{all}a-family-with-a-long-name:123"));
+        assert_eq!(shown(Some(80)), format!("{all}a-family-with-a-long-name:123"));
+        assert_eq!(shown(Some(60)), format!("{all}…a-long-name:123"), "it is cut before any other goes");
+        assert_eq!(
+            shown(Some(50)),
+            "TASK      ADDRESS     DEFINITION\n0123abcd  10.0.1.100  …family-with-a-long-name:123"
+        );
+        assert_eq!(shown(Some(20)), "TASK      DEFINITION\n0123abcd  …-name:123");
+        assert_eq!(shown(Some(5)).lines().count(), 2, "what identifies a row stays");
+    }
 }

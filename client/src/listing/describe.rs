@@ -6,13 +6,13 @@ mod text;
 #[cfg(test)]
 pub(super) use text::lines;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 
 use self::name::{TaskName, Whole};
-use super::{AT_ONCE, Found, Place, addresses, columns, json, last_part};
-use crate::aws::ServiceError;
+use super::{AT_ONCE, Found, Place, addresses, columns, json, tasks};
 use crate::aws::describe_tasks::listed::{ListedTask, TASKS_MAX, describe_listed};
 use crate::aws::list_tasks::{TaskFilter, list_all_tasks};
+use crate::aws::{ServiceError, last_part};
 use crate::error::{Advice, EXIT_FAILURE};
 use crate::fleet::clock::now;
 
@@ -158,11 +158,14 @@ async fn collect(
 /// The tasks whose id begins like this: those that run, or those that have stopped.
 async fn beginning(place: Place<'_>, clusters: Vec<String>, word: &str, stopped: bool) -> Found<ListedTask> {
     let filter = TaskFilter { service: None, stopped };
-    let list = async |cluster: &str| {
-        let mut arns = list_all_tasks(place.aws, cluster, &filter).await?;
-        arns.retain(|arn| last_part(arn).starts_with(word));
-        Ok(arns)
+    let filter = &filter;
+    let list = |cluster: String| {
+        let listed = async move {
+            let mut arns = list_all_tasks(place.aws, &cluster, filter).await?;
+            arns.retain(|arn| last_part(arn).starts_with(word));
+            Ok(arns)
+        };
+        listed.boxed()
     };
-    let describe = async |cluster: &str, arns: &[String]| describe_listed(place.aws, cluster, arns).await;
-    place.gather("Tasks", clusters, TASKS_MAX, list, describe).await
+    place.gather("Tasks", clusters, TASKS_MAX, list, tasks::description(place.aws)).await
 }

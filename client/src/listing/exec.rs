@@ -1,7 +1,7 @@
 //! Whether ECS Exec gets one into a container, and by what name SSM knows it.
 
-use super::last_part;
 use crate::aws::describe_tasks::listed::{ListedContainer, ListedTask};
+use crate::aws::last_part;
 
 /// `lastStatus` of an agent that takes sessions.
 const RUNNING: &str = "RUNNING";

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{exec, last_part};
+use super::exec;
 use crate::aws::describe_services::Network;
 use crate::aws::describe_services::listed::ListedService;
 use crate::aws::describe_tasks::listed::{ExecAgent, ListedContainer, ListedTask};
+use crate::aws::last_part;
 use crate::aws::run_task::CapacityProvider;
 use crate::fleet::clock::instant;
 

@@ -1,10 +1,12 @@
 //! `fargate-login services`: what a cluster runs and keeps running.
 
+use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::columns::{self, Columns, UNKNOWN};
-use super::{Place, json, last_part};
+use super::{Place, json};
 use crate::aws::describe_services::listed::{ListedService, SERVICES_MAX, describe_listed};
+use crate::aws::last_part;
 use crate::aws::list_services::list_service_arns;
 use crate::error::EXIT_FAILURE;
 use crate::fleet::clock::{now, since};
@@ -20,8 +22,9 @@ pub(super) async fn run(place: Place<'_>) -> u8 {
             return EXIT_FAILURE;
         }
     };
-    let list = async |cluster: &str| list_service_arns(place.aws, cluster).await;
-    let describe = async |cluster: &str, arns: &[String]| describe_listed(place.aws, cluster, arns).await;
+    let list = |cluster: String| async move { list_service_arns(place.aws, &cluster).await }.boxed();
+    let describe =
+        |cluster: String, arns: Vec<String>| async move { describe_listed(place.aws, &cluster, &arns).await }.boxed();
     let mut found = place.gather("Services", names, SERVICES_MAX, list, describe).await;
     found.items.sort_by(|one, other| (&one.cluster_arn, &one.name).cmp(&(&other.cluster_arn, &other.name)));
     let text = if place.json {
@@ -51,6 +54,7 @@ pub(super) fn to_lines(services: &[ListedService], with_cluster: bool, now: f64,
         .with("LAUNCH", each().map(launch))
         .with("AGE", each().map(|service| since(service.created_at, now).unwrap_or_else(|| UNKNOWN.to_owned())))
         .with_known("DEFINITION", each().map(definition))
+        .within(width, "DEFINITION", &["LAUNCH", "DEFINITION", "EXEC", "AGE", "ROLLOUT"])
         .lines("DEFINITION", width)
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::columns::{self, Columns, UNKNOWN};
-use super::{Found, Place, addresses, exec, json, last_part};
+use super::{Answer, Found, Place, addresses, exec, json};
 use crate::aws::describe_tasks::listed::{ListedTask, TASKS_MAX, describe_listed};
 use crate::aws::list_services::list_services;
 use crate::aws::list_tasks::{TaskFilter, list_all_tasks};
+use crate::aws::{Aws, last_part};
 use crate::cli::nearest::nearest;
 use crate::error::{Advice, EXIT_FAILURE};
 use crate::fleet::clock::{now, since};
@@ -18,12 +20,13 @@ use crate::options::Clusters;
 /// No cluster that was looked at has the service.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no service `{name}` {place}")]
-pub(crate) struct NoService {
-    pub(crate) name: String,
+pub struct NoService {
+    /// Its name.
+    pub name: String,
     /// Where it was looked.
-    pub(crate) place: String,
+    pub place: String,
     /// The one that was probably meant.
-    pub(crate) nearest: Option<String>,
+    pub nearest: Option<String>,
 }
 
 impl Advice for NoService {
@@ -66,16 +69,20 @@ pub(super) async fn run(place: Place<'_>, filter: &TaskFilter) -> u8 {
 }
 
 /// The tasks of these clusters, cluster by cluster, those of one group beside each other, the oldest first.
-pub(crate) async fn find(place: Place<'_>, names: Vec<String>, filter: &TaskFilter) -> Found<ListedTask> {
-    let list = async |cluster: &str| list_all_tasks(place.aws, cluster, filter).await;
-    let describe = async |cluster: &str, arns: &[String]| describe_listed(place.aws, cluster, arns).await;
-    let mut found = place.gather("Tasks", names, TASKS_MAX, list, describe).await;
+pub(crate) async fn find<'a>(place: Place<'a>, names: Vec<String>, filter: &'a TaskFilter) -> Found<ListedTask> {
+    let list = |cluster: String| async move { list_all_tasks(place.aws, &cluster, filter).await }.boxed();
+    let mut found = place.gather("Tasks", names, TASKS_MAX, list, description(place.aws)).await;
     found.items.sort_by(|one, other| {
         let created = |task: &ListedTask| task.created_at.unwrap_or(f64::INFINITY);
         let place = (&one.cluster_arn, &one.group).cmp(&(&other.cluster_arn, &other.group));
         place.then(created(one).total_cmp(&created(other))).then_with(|| one.arn.cmp(&other.arn))
     });
     found
+}
+
+/// How tasks of a cluster are looked at.
+pub(super) fn description<'a>(aws: &'a Aws) -> impl Fn(String, Vec<String>) -> Answer<'a, ListedTask> {
+    move |cluster, arns| async move { describe_listed(aws, &cluster, &arns).await }.boxed()
 }
 
 /// Takes out that a cluster has no such service, unless none has: then its name is the answer.
@@ -115,6 +122,7 @@ pub(super) fn to_lines(tasks: &[ListedTask], with_cluster: bool, now: f64, width
         .with("CONTAINERS", each().map(containers))
         .with("AGE", each().map(|task| since(task.created_at, now).unwrap_or_else(|| UNKNOWN.to_owned())))
         .with("DEFINITION", each().map(definition))
+        .within(width, "DEFINITION", &["CONTAINERS", "PUBLIC", "DEFINITION", "EXEC", "ADDRESS", "HEALTH"])
         .lines("DEFINITION", width)
 }
 
@@ -131,6 +139,8 @@ fn stopped_lines(tasks: &[ListedTask], with_cluster: bool, now: f64, width: Opti
         .with("STOPPED", each().map(|task| since(task.stopped_at, now).unwrap_or_else(unknown)))
         .with("EXITS", each().map(exits))
         .with("DEFINITION", each().map(definition))
+        .within(width, "DEFINITION", &["DEFINITION", "EXITS"])
+        // A text that is read to its end, on as many lines as it takes.
         .with_known("REASON", each().map(|task| task.stopped_reason.clone()))
         .lines("DEFINITION", width)
 }

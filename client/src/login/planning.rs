@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{LoginError, definition, routing};
 use crate::aws::error::Fault;
 use crate::aws::get_caller_identity::get_caller_identity;
-use crate::aws::{Aws, ServiceError};
+use crate::aws::{Aws, ServiceError, last_part};
 use crate::checkpoint::checkpoint;
 use crate::derive::{Derived, reuse};
 use crate::error::EXIT_FAILURE;
@@ -88,7 +88,7 @@ pub(super) async fn plan(
 
 /// What was registered, in one line that stays.
 fn told(derived: &Derived, arn: &str) -> String {
-    let name = arn.rsplit('/').next().unwrap_or(arn);
+    let name = last_part(arn);
     let left_out =
         if derived.left_out.is_empty() { String::new() } else { format!(", without {}", derived.left_out.join(", ")) };
     format!("registered {name}: {} with our init in container {}{left_out}", derived.original.name(), derived.container)

@@ -1,5 +1,7 @@
 //! What `exec` can be told.
 
+use std::path::PathBuf;
+
 use super::{Clusters, EscapeChar};
 use crate::aws::config::Source;
 
@@ -19,6 +21,8 @@ pub struct ExecOptions {
     pub no_shell: bool,
     /// Whether the command shall have pipes though we have a terminal.
     pub no_pty: bool,
+    /// File that the session is recorded in.
+    pub record: Option<PathBuf>,
     /// Character that starts an escape, with a terminal; `None` is `~`.
     pub escape: Option<EscapeChar>,
     /// Program and arguments; none is a shell.

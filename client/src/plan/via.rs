@@ -125,17 +125,23 @@ pub fn check_definition(options: &Options, definition: &TaskDefinition, containe
         return Err(Obstacle::NoTaskRole(definition.name()));
     }
     let Some(own) = definition.container(container) else { return Ok(()) };
-    let names = |list: &str, member: &str| {
-        let entries = own.get(list).and_then(Value::as_array).into_iter().flatten();
-        entries.filter_map(|entry| entry.get(member)?.as_str().map(str::to_owned)).collect::<Vec<_>>()
-    };
-    let is_read_only = own.get("readonlyRootFilesystem").and_then(Value::as_bool).unwrap_or(false);
-    if is_read_only && !names("mountPoints", "containerPath").iter().any(|path| path == AGENT_STATE) {
+    if keeps_agent_from_writing(own) {
         return Err(Obstacle::ReadOnlyRoot(container.to_owned()));
     }
-    let variables = names("environment", "name");
-    let given = |name: &&str| variables.iter().any(|known| known == name);
+    let given = |name: &&str| texts(own, "environment", "name").any(|known| known == *name);
     CREDENTIALS.into_iter().find(given).map_or(Ok(()), |name| Err(Obstacle::Credentials(name)))
+}
+
+/// Whether a container's definition has a read-only root filesystem and no volume where the agent writes.
+pub(crate) fn keeps_agent_from_writing(container: &Value) -> bool {
+    container.get("readonlyRootFilesystem").and_then(Value::as_bool) == Some(true)
+        && !texts(container, "mountPoints", "containerPath").any(|path| path == AGENT_STATE)
+}
+
+/// This member of all entries of a list.
+fn texts<'a>(container: &'a Value, list: &str, member: &'a str) -> impl Iterator<Item = &'a str> {
+    let entries = container.get(list).and_then(Value::as_array).into_iter().flatten();
+    entries.filter_map(move |entry| entry.get(member)?.as_str())
 }
 
 /// Whether a platform version, as ECS or the options name it, is one without ECS Exec; what is no number, as `LATEST`, is not.

@@ -64,7 +64,7 @@ impl Keyboard {
     }
 
     /// The recording begins, and is told each new size of the terminal.
-    pub(super) fn recorded(self, recorder: Option<Recorder>) -> Self {
+    pub(crate) fn recorded(self, recorder: Option<Recorder>) -> Self {
         if let Some(recorder) = &recorder {
             let size = size(self.terminal());
             recorder.begin(size.ws_col, size.ws_row);

@@ -149,6 +149,10 @@ fn with_words(words: &str) -> String {
     if words.is_empty() { String::new() } else { format!(": {words}") }
 }
 
+/// Stands above the words of an agent that failed before its work began (amazon-ssm-agent,
+/// `agent/framework/processor/executer/iohandler/iohandler.go`).
+const TITLE: &str = "----------ERROR-------";
+
 type Meaning = fn(String) -> SsmError;
 
 /// Fragments of the words with which a channel is closed, in lower case, and what they mean; the first that matches counts.
@@ -172,6 +176,7 @@ impl SsmError {
     pub fn from_closing(words: &str) -> Option<Self> {
         // They are the peer's, so nothing in them may reach the terminal as a command.
         let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let words = words.trim().strip_prefix(TITLE).unwrap_or(words.trim());
         let words = words.trim().trim_end_matches('.').to_owned();
         if words.is_empty() {
             return None;
@@ -211,7 +216,7 @@ impl Advice for SsmError {
             Self::Terminated { .. } => "CloudTrail's TerminateSession events say by whom",
             Self::OneConnection => "use AWS-StartPortForwardingSession for more than one",
             Self::HostForbidden { .. } => {
-                "agents refuse the metadata service and the addresses that a VPC keeps for itself"
+                "agents refuse the metadata service, the addresses that a VPC keeps for itself, and loopback: the target's own ports are those of `localhost`"
             }
             Self::PortRefused { .. } => {
                 "check that something listens there, and that the task's security group is let in"
@@ -239,6 +244,10 @@ mod tests {
             ("The session was terminated by an administrator", "was terminated"),
             ("Session reached its maximum session duration", "longest duration"),
             ("Plugin with name X not found", "the session has ended: Plugin with name X not found"),
+            (
+                "\n----------ERROR-------\nEncountered error while initiating handshake. Fetching data key failed: no",
+                "cannot encrypt the session: Encountered error while initiating handshake",
+            ),
         ];
         for (words, expected) in cases {
             let error = SsmError::from_closing(words).expect("words");

@@ -5,7 +5,7 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use zeroize::Zeroizing;
 
-use crate::aws::ServiceError;
+use crate::aws::{ServiceError, last_part};
 
 /// What `ssm:StartSession` and `ecs:ExecuteCommand` answer.
 #[derive(Clone, Debug)]
@@ -23,8 +23,7 @@ pub struct Session {
 /// The target of sessions to a container: names or ARNs of its cluster and its task, and its `runtimeId` (DescribeTasks).
 #[must_use]
 pub fn ecs_target(cluster: &str, task: &str, runtime_id: &str) -> String {
-    let name = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
-    format!("ecs:{}_{}_{runtime_id}", name(cluster), name(task))
+    format!("ecs:{}_{}_{runtime_id}", last_part(cluster), last_part(task))
 }
 
 /// Opens a data channel. Wiped when it is dropped, and never shown.

@@ -54,6 +54,26 @@ impl ApiError {
         }
     }
 
+    /// The refusal of credentials that have expired, in the service's own words.
+    pub(crate) fn expired(service: &str) -> Self {
+        let message = "The security token included in the request is expired";
+        match service {
+            "ec2" => Self::new("RequestExpired", "Request has expired."),
+            "sts" => Self { status: 403, ..Self::new("ExpiredToken", message) },
+            _ => Self::new("ExpiredTokenException", message),
+        }
+    }
+
+    /// The refusal of a caller who may not use a session document (as quoted in basti-app/basti, pull request 74).
+    pub(crate) fn document_denied(region: &str, name: &str) -> Self {
+        let message = format!(
+            "User: arn:aws:iam::{}:user/local is not authorized to perform: ssm:StartSession on resource: \
+             arn:aws:ssm:{region}::document/{name} because no identity-based policy allows the ssm:StartSession action",
+            crate::ACCOUNT
+        );
+        Self::new("AccessDeniedException", message)
+    }
+
     /// The refusal of a caller without the permission, in the service's own words.
     pub(crate) fn denied(service: &str, action: &str) -> Self {
         let message = format!(

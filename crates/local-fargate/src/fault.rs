@@ -45,6 +45,13 @@ pub enum Fault {
         /// IAM's name of the action.
         action: String,
     },
+    /// StartSession refuses this document: its caller may not use it (the ARN of a document of AWS's own has no account).
+    DocumentDenied {
+        /// Such as `AWS-StartPortForwardingSession`.
+        name: String,
+    },
+    /// The caller's credentials have expired, for every call and for data channels.
+    CredentialsExpired,
     /// RunTask answers with `failures[]`: no capacity.
     Capacity,
     /// RunTask answers with `failures[]`: the account's vCPU quota.

@@ -168,6 +168,7 @@ fn fault(shared: &Shared, service: &str, action: &str) -> Result<(), ApiError> {
         Fault::AccessDenied { action: denied } if *denied == format!("{service}:{action}") => {
             Some(ApiError::denied(service, action))
         }
+        Fault::CredentialsExpired => Some(ApiError::expired(service)),
         Fault::Throttle { action: named, .. } if named == action => Some(ApiError::throttled(service)),
         Fault::ServerError { action: named, .. } if named == action => Some(ApiError::server(service)),
         _ => None,

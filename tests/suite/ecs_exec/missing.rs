@@ -1,11 +1,11 @@
 //! What keeps ECS Exec out of a container is named, with what helps.
 
-use e2e::World;
 use e2e::redact::redact;
+use e2e::{Terminal, World};
 use local_fargate::{Fault, Latency};
 use serde_json::json;
 
-use super::account::{container, definition, exec, one_task, request, run, service, world};
+use super::account::{container, definition, exec, one_task, one_task_in, request, run, service, world};
 
 fn told(world: &World, words: &[&str]) -> String {
     let done = exec(world).args(words.iter().copied()).args(["--", "true"]).run();
@@ -63,6 +63,11 @@ fn an_agent_that_has_yet_to_start_is_waited_for() {
     let world = world(|config| config.latency = Latency::Scaled { percent: 10 });
     let reply = world.call("ecs", "RunTask", &request("web", true)).expect("a task");
     let arn = reply["tasks"][0]["taskArn"].as_str().expect("an ARN");
+    // DescribeTasks knows it a moment later.
+    world.wait_until(|world| {
+        let known = world.call("ecs", "DescribeTasks", &json!({"tasks": [arn]}));
+        known.is_ok_and(|known| known["tasks"][0].is_object())
+    });
     let done = exec(&world).args(["--task", arn, "--", "echo", "here"]).run();
     assert_eq!((done.code, done.text().as_str()), (0, "here\n"), "{}", done.stderr);
     assert!(done.stderr.contains("waiting for container app"), "{}", done.stderr);
@@ -75,6 +80,45 @@ fn an_agent_that_connects_late_is_tried_again() {
     let done = exec(&world).args(["--", "echo", "here"]).run();
     assert_eq!((done.code, done.text().as_str()), (0, "here\n"), "{}", done.stderr);
     assert_eq!(world.calls().iter().filter(|call| *call == "ecs:ExecuteCommand").count(), 3);
+}
+
+#[test]
+fn credentials_that_have_expired_are_told_before_a_session_and_in_it() {
+    let world = one_task();
+    world.stand_in().inject(Fault::CredentialsExpired);
+    let told = told(&world, &[]);
+    assert!(told.contains("exit status 255") && told.contains("ExpiredTokenException"), "{told}");
+    assert!(told.contains("hint: the credentials have expired: sign in again"), "{told}");
+    assert!(world.stand_in().sessions().is_empty());
+
+    let world = one_task();
+    let mut terminal = Terminal::start(&exec(&world).args(["--shell", "/bin/sh"]));
+    terminal.expect_prompt();
+    world.stand_in().inject(Fault::CredentialsExpired);
+    world.stand_in().cut_sessions();
+    assert_eq!(terminal.wait(), 255, "{}", terminal.screen());
+    assert!(terminal.is_restored());
+    let screen = terminal.screen();
+    assert!(
+        screen.contains("the session cannot be resumed: ssm:ResumeSession failed: ExpiredTokenException"),
+        "{screen}"
+    );
+    assert!(screen.contains("sign in again"), "{screen}");
+}
+
+#[test]
+fn a_container_without_a_shell_is_told_what_goes_without_one() {
+    let world = one_task_in(|config| config.agents.lacking = vec!["/bin/sh".to_owned()]);
+    let told = told(&world, &[]);
+    assert!(told.contains("exit status 255"), "{told}");
+    let words = "error: the container has no shell to tell the command's exit status: Unable to start command: Failed to start pty: fork/exec /bin/sh: no such file or directory";
+    assert!(told.contains(words) && told.contains("hint: `--no-shell -- PROGRAM"), "{told}");
+    let done = exec(&world).args(["--no-shell", "--", "echo", "it goes"]).run();
+    assert_eq!((done.code, done.text().as_str()), (0, "it goes\n"), "{}", done.stderr);
+    let mut terminal = Terminal::start(&exec(&world));
+    assert_eq!(terminal.wait(), 255, "{}", terminal.screen());
+    assert!(terminal.is_restored() && terminal.screen().contains("no shell"), "{}", terminal.screen());
+    assert!(!world.calls().contains(&"ssm:TerminateSession".to_owned()), "they end by themselves");
 }
 
 #[test]

@@ -71,6 +71,33 @@ fn an_encrypted_session_is_like_any_other() {
 }
 
 #[test]
+fn a_task_role_that_may_not_decrypt_is_told_from_a_caller_who_may_not() {
+    let world = one_task_in(|config| {
+        config.keys = vec![KEY.to_owned()];
+        config.session_key = Some(KEY.to_owned());
+    });
+    world.stand_in().inject(Fault::AccessDenied { action: "kms:Decrypt".to_owned() });
+    let mut terminal = Terminal::start(&exec(&world));
+    assert_eq!(terminal.wait(), 255, "{}", terminal.screen());
+    assert!(terminal.is_restored());
+    let screen = terminal.screen().replace(['\r', '\n'], "");
+    assert!(screen.contains("the agent cannot encrypt the session: Encountered error while initiating"), "{screen}");
+    assert!(screen.contains("Error when decrypting data key AccessDeniedException"), "{screen}");
+    assert!(screen.contains("allow the task role `kms:Decrypt`"), "{screen}");
+}
+
+#[test]
+fn what_the_agent_does_to_bytes_that_are_no_text_is_known() {
+    let world = one_task();
+    // Bytes that are no UTF-8 arrive, at the end, too: markers stand behind it.
+    let done = exec(&world).args(["--", "printf", r"\377\302a\357\277b\302"]).run();
+    assert_eq!((done.code, done.stdout.as_slice()), (0, &b"\xff\xc2a\xef\xbfb\xc2"[..]), "{}", done.stderr);
+    // U+FFFD is how the agent's own decoder says that there is none.
+    let done = exec(&world).args(["--", "printf", r"a\357\277\275b"]).run();
+    assert_eq!((done.code, done.stdout.as_slice()), (0, &b"a\xefb"[..]), "docs/EXEC.md says so: {}", done.stderr);
+}
+
+#[test]
 fn who_ends_a_session_from_outside_is_told_and_the_terminal_is_restored() {
     let world = one_task();
     let mut terminal = Terminal::start(&exec(&world).args(["--shell", "/bin/sh"]));

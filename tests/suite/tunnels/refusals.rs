@@ -17,8 +17,8 @@ fn nobody() -> u16 {
 #[test]
 fn a_refused_connection_is_reset_and_told_and_the_others_go_on() {
     let world = world_with(|_| {});
-    let (mut running, ports) =
-        forwarding(&world, &[local(nobody()), local(echo(Ipv4Addr::LOCALHOST)), "169.254.169.254:80".to_owned()]);
+    let unknown = "no-such-host.invalid:80".to_owned();
+    let (mut running, ports) = forwarding(&world, &[local(nobody()), local(echo(Ipv4Addr::LOCALHOST)), unknown]);
     for port in [ports[0], ports[2]] {
         let error = connect(port).read(&mut [0]).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
@@ -38,7 +38,7 @@ fn an_old_agents_refusal_has_its_reason() {
     let world = world_with(|config| config.agents.version = "2.3.1205.0".to_owned());
     let (mut running, _) = forwarding(&world, &[local(nobody())]);
     let line = running.hear("; the next connection starts another");
-    assert!(line.contains("the port refuses the connection") && line.contains("refused (os error"), "{line}");
+    assert!(line.contains("the port refuses the connection") && line.contains("connect: connection refused"), "{line}");
     running.signal(Signal::SIGINT);
     assert_eq!(running.wait().code, 130);
     all_over(&world);
@@ -46,7 +46,8 @@ fn an_old_agents_refusal_has_its_reason() {
 
 #[test]
 fn what_aws_refuses_is_told_with_advice() {
-    let cases: [(&str, Option<Fault>, &str, &str); 4] = [
+    let document = || Fault::DocumentDenied { name: "AWS-StartPortForwardingSession".to_owned() };
+    let cases: [(&str, Option<Fault>, &str, &str); 6] = [
         ("i-00000000000000000", None, "TargetNotConnected: i-00000000000000000 is not connected", "instance profile"),
         ("ecs:shop_01_02", None, "TargetNotConnected: ecs:shop_01_02 is not connected", "ExecuteCommandAgent"),
         (
@@ -55,6 +56,8 @@ fn what_aws_refuses_is_told_with_advice() {
             "AccessDeniedException",
             "allow `ssm:StartSession`",
         ),
+        (INSTANCE, Some(document()), "::document/AWS-StartPortForwardingSession", "on the session document"),
+        (INSTANCE, Some(Fault::CredentialsExpired), "ExpiredTokenException: The security token", "sign in again"),
         (
             INSTANCE,
             Some(Fault::AccessDenied { action: "ssmmessages:OpenDataChannel".to_owned() }),
@@ -71,6 +74,40 @@ fn what_aws_refuses_is_told_with_advice() {
         assert!(done.stderr.contains("hint: ") && done.stderr.contains(hint), "{hint}: {}", done.stderr);
         all_over(&world);
     }
+}
+
+#[test]
+fn a_host_that_agents_do_not_forward_to_ends_the_run_or_the_forward() {
+    let world = world_with(|config| config.agents.refuse_loopback = true);
+    for (host, program) in
+        [("169.254.169.254", &[][..]), ("127.0.0.2", &[]), ("169.254.169.254", &["--", "sleep", "1000"])]
+    {
+        let spec = format!("0:{host}:80");
+        let done = world.program().args(["forward", "--target", INSTANCE, &spec]).args(program.iter().copied()).run();
+        assert_eq!(done.code, 255, "{}", done.stderr);
+        let words = format!("the agent does not forward to that host: Forwarding to IP address {host} is forbidden");
+        assert!(
+            done.stderr.contains("error: forward from 127.0.0.1:") && done.stderr.contains(&words),
+            "{}",
+            done.stderr
+        );
+        assert!(done.stderr.contains("hint: agents refuse the metadata service"), "{}", done.stderr);
+    }
+    // The target itself has another document.
+    let server = echo(Ipv4Addr::LOCALHOST);
+    let (mut running, ports) = super::started(
+        &world,
+        &["--target", INSTANCE, "--keep-going"],
+        ["0:169.254.169.254:80".to_owned(), format!("0:127.0.0.1:{server}")],
+    );
+    running.hear("warning: forward from 127.0.0.1:");
+    let error = connect(ports[0]).read(&mut [0]).expect_err("nobody starts another session");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    echoed(&mut connect(ports[1]), b"this one goes on");
+    assert_eq!(count(&world, "ssm:StartSession"), 5);
+    running.signal(Signal::SIGINT);
+    assert_eq!(running.wait().code, 130);
+    all_over(&world);
 }
 
 #[test]

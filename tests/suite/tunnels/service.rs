@@ -4,11 +4,12 @@ use std::io::Read as _;
 use std::net::Ipv4Addr;
 
 use e2e::World;
+use e2e::program::Running;
 use local_fargate::ProcessImage;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::{all_over, connect, count, echo, echoed, local, started};
+use super::{all_over, connect, count, echo, echoed, local, up};
 use crate::listing::account;
 
 /// A service that keeps so many tasks of a program that sleeps, with agents that run.
@@ -56,12 +57,17 @@ fn connected(world: &World) -> Vec<Value> {
     tasks
 }
 
+/// A forward whose connections all have the task looked at, however short a while ago that was done.
+fn looking(world: &World, through: &[&str], specs: impl IntoIterator<Item = String>) -> (Running, Vec<u16>) {
+    up(world.program().env("FARGATE_LOGIN_ALWAYS_LOOK", "1"), through, specs)
+}
+
 #[test]
 fn when_its_task_goes_the_next_session_goes_to_another() {
     let world = world(2, true);
     let server = echo(Ipv4Addr::LOCALHOST);
     let (mut running, ports) =
-        started(&world, &["--service", "web", "--container", "proxy"], [format!("0:{}", local(server))]);
+        looking(&world, &["--service", "web", "--container", "proxy"], [format!("0:{}", local(server))]);
     let line = running.hear("sessions go to task ");
     let mut open = connect(ports[0]);
     echoed(&mut open, b"in the first");
@@ -76,8 +82,6 @@ fn when_its_task_goes_the_next_session_goes_to_another() {
     world.wait_until(|world| {
         !connected(world).iter().any(|task| task["taskArn"].as_str().is_some_and(|arn| arn.ends_with(parts[1])))
     });
-    // A look at the task is good for some seconds, and is not taken by a connection before they are over.
-    std::thread::sleep(std::time::Duration::from_secs(6));
     echoed(&mut connect(ports[0]), b"in the second");
     open.read(&mut [0]).expect_err("what was open is reset");
     running.hear("the task that the session went to is gone");
@@ -96,7 +100,12 @@ fn when_its_task_goes_the_next_session_goes_to_another() {
 fn what_a_service_lacks_is_told() {
     let (open, closed) = (world(1, true), world(1, false));
     for (world, flags, words, hint) in [
-        (&open, &["--service", "wbe"][..], "there is no service `wbe` in cluster default", "services"),
+        (
+            &open,
+            &["--service", "wbe"][..],
+            "there is no service `wbe` in cluster default",
+            "did you mean `--service web`?",
+        ),
         (
             &open,
             &["--service", "web", "--container", "db"],

@@ -4,7 +4,7 @@ use aws_sdk_ecs::types::{Task, TaskField};
 use fargate_contract::{Grant, grant};
 
 use super::TaskState;
-use crate::aws::{Aws, ServiceError};
+use crate::aws::{Aws, ServiceError, last_part};
 use crate::price::Size;
 
 /// Most tasks of one call (ECS API reference, DescribeTasks).
@@ -70,7 +70,7 @@ impl FleetTask {
         let definition = task.task_definition_arn().unwrap_or_default();
         Some(Self {
             arn: task.task_arn()?.to_owned(),
-            task_definition: definition.rsplit('/').next().unwrap_or(definition).to_owned(),
+            task_definition: last_part(definition).to_owned(),
             started_by: task.started_by().map(str::to_owned),
             state,
             grant,

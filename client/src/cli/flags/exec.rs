@@ -1,5 +1,7 @@
 //! The flags of `exec`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::Reach;
@@ -29,6 +31,15 @@ pub(in crate::cli) struct ExecFlags {
     /// Give the command pipes, as when standard input or output is no terminal: exact bytes, errors apart
     #[arg(short = 'T', long, help_heading = help::SESSION)]
     pub(in crate::cli) no_pty: bool,
+    /// Taken, as docker's and kubectl's are: input reaches the command in any case
+    #[arg(short = 'i', long = "stdin", alias = "interactive", hide = true)]
+    pub(in crate::cli) interactive: bool,
+    /// Taken, as docker's and kubectl's are: the command has a terminal where we have one
+    #[arg(short = 't', long = "tty", hide = true)]
+    pub(in crate::cli) tty: bool,
+    /// Record what the terminal shows, not what is typed, in a new file (asciicast v2)
+    #[arg(long, value_name = "FILE", value_parser = values::record, help_heading = help::SESSION)]
+    pub(in crate::cli) record: Option<PathBuf>,
     /// Escape character, ^ and a letter, or none [default: ~]
     #[arg(short = 'e', long, value_name = "CHAR", value_parser = values::escape, help_heading = help::SESSION)]
     pub(in crate::cli) escape_char: Option<EscapeChar>,

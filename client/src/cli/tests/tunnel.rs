@@ -45,8 +45,7 @@ fn what_follows_the_dashes_runs_here() {
 
 #[test]
 fn settings_of_logins_do_no_harm() {
-    let settings =
-        "dynamic-forward = '1080'\nforward-agent = true\nspot = true\nkeep-going = true\nlocal-forward = '1:db:2'";
+    let settings = "via = 'direct'\ndynamic-forward = '1080'\nforward-agent = true\nspot = true\nkeep-going = true\nlocal-forward = '1:db:2'";
     let options = tunnel(&Home::new().user_file(settings), &["forward", "--target", TARGET]);
     assert!(options.forwards.dynamic.is_empty() && !options.forwards.agent && options.forwards.keep_going);
     assert_eq!(options.forwards.local.len(), 1);
@@ -68,6 +67,8 @@ fn what_needs_a_task_is_refused() {
         with(&["--service", "web"]),
         with(&["--exec"]),
         with(&["--output", "json", "--", "psql"]),
+        with(&["--via", "direct"]),
+        vec!["--via=direct", "forward", "--service", "web", "0:db:1"],
         vec!["-n", "bastion", "forward", "--target", TARGET, "0:db:1"],
         vec!["forward", "--service", "web", "-R", "1", "0:db:1"],
         vec!["forward", "--service", "web"],

@@ -28,9 +28,10 @@ pub(super) fn request(target: &str, to: &Target) -> Option<StartSessionRequest> 
     })
 }
 
-/// Agents connect to `localhost` of their own accord; another address of loopback's is one host of many to them.
+/// Agents connect to `localhost` of their own accord, by whichever of its addresses answers. As a host to go on to they refuse it, since
+/// September 2026 and by any of its names (rewind-community/aws-connect, pull request 32).
 fn is_target_itself(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host == "127.0.0.1"
+    host.eq_ignore_ascii_case("localhost") || ["127.0.0.1", "::1"].contains(&host)
 }
 
 #[cfg(test)]
@@ -45,12 +46,12 @@ mod tests {
 
     #[test]
     fn the_targets_own_ports_and_those_of_others_have_their_documents() {
-        for host in ["localhost", "LocalHost", "127.0.0.1"] {
+        for host in ["localhost", "LocalHost", "127.0.0.1", "::1"] {
             let asked = request("i-1", &tcp(host)).expect("a request");
             assert_eq!(asked.document.as_deref(), Some("AWS-StartPortForwardingSession"), "{host}");
             assert_eq!(asked.parameters, [("portNumber".to_owned(), "5432".to_owned())]);
         }
-        for host in ["db.internal", "10.0.0.7", "127.0.0.2", "::1"] {
+        for host in ["db.internal", "10.0.0.7", "127.0.0.2"] {
             let asked = request("i-1", &tcp(host)).expect("a request");
             assert_eq!(asked.document.as_deref(), Some("AWS-StartPortForwardingSessionToRemoteHost"), "{host}");
             assert_eq!(asked.parameters[1], ("host".to_owned(), host.to_owned()));

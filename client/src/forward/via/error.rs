@@ -2,6 +2,7 @@
 
 use crate::aws::ServiceError;
 use crate::error::Advice;
+use crate::listing::tasks::NoService;
 use crate::ssm::SsmError;
 
 /// Why there is no session.
@@ -19,13 +20,8 @@ pub enum ViaError {
         cause: SsmError,
     },
     /// The cluster has no such service.
-    #[error("there is no service `{service}` in cluster {cluster}")]
-    NoService {
-        /// Its name.
-        service: String,
-        /// Name or ARN.
-        cluster: String,
-    },
+    #[error(transparent)]
+    NoService(#[from] NoService),
     /// No task of the service can be gone through.
     #[error("no task of service `{service}` can be gone through: {why}")]
     NoTask {
@@ -74,7 +70,7 @@ impl ViaError {
                 matches!(cause, SsmError::Unreachable { .. } | SsmError::Lost { .. } | SsmError::Silent { .. })
             }
             Self::NoTask { why, .. } => matches!(why, Lack::Running | Lack::Agent { .. }),
-            Self::NoService { .. } | Self::Stopped => false,
+            Self::NoService(_) | Self::Stopped => false,
         }
     }
 }
@@ -84,9 +80,7 @@ impl Advice for ViaError {
         let hint = match self {
             Self::Service(error) => return error.hints(),
             Self::Session { cause, .. } => return cause.hints(),
-            Self::NoService { cluster, .. } => {
-                format!("`fargate-login services -cluster {cluster}` lists them; `-cluster NAME` looks elsewhere")
-            }
+            Self::NoService(error) => return error.hints(),
             Self::NoTask { service, why } => why.hint(service),
             Self::Stopped => return Vec::new(),
         };

@@ -7,15 +7,19 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
 use super::error::{Lack, ViaError};
-use crate::aws::describe_tasks::listed::{ListedContainer, ListedTask, TASKS_MAX, describe_listed};
-use crate::aws::list_tasks::{TaskFilter, list_all_tasks};
-use crate::aws::{Aws, ServiceError};
-use crate::options::Through;
+use crate::aws::describe_tasks::listed::{ListedContainer, ListedTask, describe_listed};
+use crate::aws::{Aws, last_part};
+use crate::listing::Place;
+use crate::listing::tasks::{self, NoService};
+use crate::options::{Clusters, TaskFilter, Through};
 use crate::ssm::session::ecs_target;
 use crate::ui::Ui;
 
 /// What a look at a task is good for: a connection that comes later has it looked at again.
 const FRESH: Duration = Duration::from_secs(5);
+/// Variable by which a test has every connection look, in a debug build.
+#[cfg(debug_assertions)]
+const ALWAYS_LOOK: &str = "FARGATE_LOGIN_ALWAYS_LOOK";
 /// How long a connection waits for such a look; without an answer the task counts as there.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often the task is looked at on behalf of connections that are open: Systems Manager does not tell that it has ended.
@@ -84,7 +88,7 @@ impl Targets {
             drop(self.looked.lock().await);
             return;
         };
-        let Some(picked) = self.current().filter(|_| looked.is_none_or(|at| at.elapsed() >= FRESH)) else { return };
+        let Some(picked) = self.current().filter(|_| looked.is_none_or(|at| at.elapsed() >= fresh())) else { return };
         let described = describe_listed(&self.aws, cluster, std::slice::from_ref(&picked.arn));
         match timeout(LOOK_TIMEOUT, described).await {
             Ok(Ok(tasks)) => {
@@ -124,24 +128,20 @@ impl Targets {
     }
 
     async fn tasks(&self, service: &str, cluster: &str) -> Result<Vec<ListedTask>, ViaError> {
-        let unknown = |error: ServiceError| match error.code() {
-            Some("ServiceNotFoundException") => {
-                ViaError::NoService { service: service.to_owned(), cluster: cluster.to_owned() }
-            }
-            _ => ViaError::Service(error),
-        };
+        let clusters = Clusters::Named(cluster.to_owned());
+        let place = Place { clusters: &clusters, json: false, aws: &self.aws, ui: &self.ui };
         let filter = TaskFilter { service: Some(service.to_owned()), stopped: false };
-        let arns = list_all_tasks(&self.aws, cluster, &filter).await.map_err(unknown)?;
-        let mut tasks = Vec::new();
-        for batch in arns.chunks(TASKS_MAX) {
-            tasks.extend(describe_listed(&self.aws, cluster, batch).await?);
+        let mut found = tasks::find(place, vec![cluster.to_owned()], &filter).await;
+        if let Some(name) = tasks::without_service(&mut found, &filter) {
+            let nearest = tasks::nearest_service(place, &name).await;
+            return Err(NoService { name, place: place.wherever(), nearest }.into());
         }
-        Ok(tasks)
+        found.failures.into_iter().next().map_or(Ok(found.items), |failure| Err(failure.into()))
     }
 
     /// A line when sessions go to another task than before.
     fn tell(&self, service: &str, picked: &Picked) {
-        let id = picked.arn.rsplit('/').next().unwrap_or_default().to_owned();
+        let id = last_part(&picked.arn).to_owned();
         let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match last.replace(id.clone()) {
             Some(before) if before != id => {
@@ -151,6 +151,15 @@ impl Targets {
             None => self.ui.note(&format!("sessions go to task {id} of service {service}")),
         }
     }
+}
+
+/// How long a look is good.
+fn fresh() -> Duration {
+    #[cfg(debug_assertions)]
+    if std::env::var_os(ALWAYS_LOOK).is_some() {
+        return Duration::ZERO;
+    }
+    FRESH
 }
 
 fn is_left(through: &Through, current: &Option<Picked>, target: &str) -> bool {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::TunnelError;
 use super::error::ViaError;
 use super::held::{Cloud, Held, Left};
 use super::relay::{End, relay};
@@ -34,6 +35,23 @@ pub(super) struct Common {
     pub(super) ui: Ui,
     /// Cancelled when the run is to end.
     pub(super) ended: CancellationToken,
+    /// Whether the run goes on without a forward.
+    pub(super) keep_going: bool,
+    /// Where a forward is told of that the run does not go on without; the first is enough.
+    pub(super) given_up: mpsc::Sender<TunnelError>,
+}
+
+impl Common {
+    /// A forward for which no further session is started.
+    pub(super) fn give_up(&self, label: &str, cause: ViaError) {
+        let error = TunnelError::One { label: label.to_owned(), cause };
+        if self.keep_going {
+            self.ui.warn(&error.to_string());
+        } else {
+            // Where one is told of already, the run ends.
+            let _ = self.given_up.try_send(error);
+        }
+    }
 }
 
 /// One forward.
@@ -54,6 +72,8 @@ struct Seen {
     ready: Option<Ready>,
     /// How often those who waited were disappointed.
     failures: u64,
+    /// Nobody starts sessions any more.
+    is_given_up: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +81,20 @@ struct Ready {
     opener: PortOpener,
     target: String,
     is_multiplexed: bool,
+}
+
+/// Why nobody keeps a forward's sessions any more, before the run has ended or because it has.
+#[derive(Debug)]
+pub(super) enum GivenUp {
+    /// The last session could not be ended.
+    Left(Left),
+    /// The agent does not forward to that host, and no other session's agent would.
+    Forbidden {
+        /// What the session went to.
+        target: String,
+        /// The agent's words.
+        cause: SsmError,
+    },
 }
 
 /// Why a session is no longer there.
@@ -91,8 +125,8 @@ impl Tunnel {
     /// Keeps a session until the run ends, and ends it then.
     ///
     /// # Errors
-    /// [`Left`]: it could not be ended.
-    pub(super) async fn keep(&self, mut held: Held) -> Result<(), Left> {
+    /// [`GivenUp`].
+    pub(super) async fn keep(&self, mut held: Held) -> Result<(), GivenUp> {
         let Common { cloud, targets, ended, ui, .. } = &*self.common;
         let mut pause = Duration::ZERO;
         loop {
@@ -100,10 +134,14 @@ impl Tunnel {
                 Ready { opener: held.opener(), target: held.target.clone(), is_multiplexed: held.is_multiplexed() };
             self.seen.send_modify(|seen| seen.ready = Some(ready));
             let loss = tokio::select! {
-                () = ended.cancelled() => return cloud.end(held).await,
+                () = ended.cancelled() => return cloud.end(held).await.map_err(GivenUp::Left),
                 end = held.ended() => Loss::Ended(end),
                 () = targets.left(&held.target) => Loss::TargetLeft,
             };
+            if let Loss::Ended(Err(cause @ SsmError::HostForbidden { .. })) = loss {
+                self.seen.send_modify(|seen| (seen.ready, seen.is_given_up) = (None, true));
+                return Err(GivenUp::Forbidden { target: held.target, cause });
+            }
             self.seen.send_modify(|seen| seen.ready = None);
             ui.note(&format!("{}: {}; the next connection starts another", self.label, loss.why()));
             pause = if held.since.elapsed() >= LASTED { Duration::ZERO } else { longer(pause) };
@@ -160,8 +198,8 @@ impl Tunnel {
         let end = relay(stream, port, ended).await;
         // In other sessions the agent says why itself, and the session has ended by that.
         if end == End::Refused && is_multiplexed {
-            let why = "the agent cannot connect there: nothing listens, the name has no address, the task's security group is not \
-                       let in, or agents do not forward to that host";
+            let why = "the agent cannot connect there: nothing listens, the name has no address, or the task's security group is \
+                       not let in";
             self.common.ui.note(&format!("{}: {why}", self.label));
         }
     }
@@ -176,7 +214,7 @@ impl Tunnel {
         loop {
             let ready = {
                 let seen = seen.borrow_and_update();
-                if seen.failures > failures {
+                if seen.failures > failures || seen.is_given_up {
                     return None;
                 }
                 seen.ready.clone()

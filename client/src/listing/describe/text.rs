@@ -1,8 +1,9 @@
 //! A task in full, for people: a line for each thing that is known, a paragraph for each container.
 
 use crate::aws::describe_tasks::listed::{ExecAgent, ListedContainer, ListedTask};
+use crate::aws::last_part;
 use crate::fleet::clock::{instant, since};
-use crate::listing::{exec, last_part, tasks};
+use crate::listing::{exec, tasks};
 
 /// Column at which values begin: behind the longest name.
 const VALUE_COLUMN: usize = 17;

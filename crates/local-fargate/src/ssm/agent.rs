@@ -10,7 +10,9 @@ mod reach;
 mod settings;
 mod shell;
 mod smux;
+mod split;
 mod talk;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,10 +84,11 @@ async fn perform(
     responses: handshake::Responses,
 ) -> Result<(), String> {
     let client_version = handshake::shake(shared, order, talk, responses).await?;
+    let agents = &shared.config.agents;
     match &order.work {
-        Work::Port(port) => port::serve(order, port, talk, &shared.config.agents.version, &client_version).await,
-        Work::Shell => shell::serve(order, None, talk).await,
-        Work::Interactive { command } => shell::serve(order, Some(command), talk).await,
+        Work::Port(port) => port::serve(order, port, talk, agents, &client_version).await,
+        Work::Shell => shell::serve(order, None, talk, agents).await,
+        Work::Interactive { command } => shell::serve(order, Some(command), talk, agents).await,
         Work::NonInteractive { command, separate_output } => {
             command::serve(order, command, *separate_output, talk).await
         }

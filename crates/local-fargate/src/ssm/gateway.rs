@@ -93,6 +93,11 @@ fn check(shared: &Shared, uri: &Uri, authorization: Option<&str>) -> Result<Arc<
         auth::check(authorization, SERVICE, &shared.config.region)
             .map_err(|error| ApiError { status: 403, ..error })?;
     }
+    let is_expired =
+        shared.lock().faults.take(|fault| matches!(fault, Fault::CredentialsExpired).then_some(())).is_some();
+    if is_expired && authorization.is_some() {
+        return Err(ApiError { status: 403, ..ApiError::expired(SERVICE) });
+    }
     if shared.lock().faults.denies(&format!("{SERVICE}:{ACTION}")) {
         return Err(ApiError { status: 403, ..ApiError::denied(SERVICE, ACTION) });
     }

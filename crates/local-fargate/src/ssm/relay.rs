@@ -139,7 +139,8 @@ impl Relay {
                     self.tell_agent(&payload::channel_closed(&self.session.id, "")).await;
                     return match end {
                         End::Terminated => String::new(),
-                        End::Idle => format!("Session {} timed out.", self.session.id),
+                        // As users quote it (amazon-ssm-agent, issue 261).
+                        End::Idle => "Your session timed out due to inactivity and has been terminated.".to_owned(),
                     };
                 }
                 Event::Joined(client) => self.join(*client).await,

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::document::{self, Parameters};
 use super::{session, target, text};
 use crate::error::ApiError;
+use crate::fault::Fault;
 use crate::protocol::aws_json;
 use crate::state::Shared;
 
@@ -33,7 +34,16 @@ pub(super) fn call(shared: &Arc<Shared>, request: &Value) -> Result<Value, ApiEr
     if request.reason.is_some() {
         text(request.reason, "reason", REASON_MAX)?;
     }
-    let work = document::work(request.document_name.as_deref(), &request.parameters)?;
+    let name = request.document_name.as_deref();
+    let is_denied = |fault: &Fault| match fault {
+        Fault::DocumentDenied { name: denied } if Some(denied.as_str()) == name => Some(denied.clone()),
+        _ => None,
+    };
+    let denied = shared.lock().faults.take(is_denied);
+    if let Some(denied) = denied {
+        return Err(ApiError::document_denied(&shared.config.region, &denied));
+    }
+    let work = document::work(name, &request.parameters)?;
     let target = target::find(shared, &given)?;
     Ok(session::start(shared, PREFIX, &given, target, work).invitation(shared))
 }

@@ -43,7 +43,9 @@ pub(crate) struct Target {
     pub(crate) is_container: bool,
 }
 
-/// Finds the target of StartSession: `ecs:CLUSTER_TASK_RUNTIMEID`, `i-…` or `mi-…`.
+/// Finds the target of StartSession: `ecs:CLUSTER_TASK_RUNTIMEID`, `i-…` or `mi-…`. Any document goes to any of them: people have
+/// `AWS-StartSSHSession` go to containers with an SSH server (aws/containers-roadmap, issue 1756;
+/// fuzmish.github.io/posts/vscode-remote-ssh-for-ecs).
 pub(crate) fn find(shared: &Shared, given: &str) -> Result<Target, ApiError> {
     let not_connected = || ApiError::new("TargetNotConnected", format!("{given} is not connected."));
     let is_away = shared.lock().faults.take(|fault| matches!(fault, Fault::AgentNotConnected).then_some(())).is_some();

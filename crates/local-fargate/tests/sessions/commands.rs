@@ -55,7 +55,10 @@ async fn a_program_that_is_not_there_is_told_with_the_end() {
     let mut peer = Peer::open(&answer["session"]).await;
     let heard = peer.hear().await;
     let Heard::Closed(output) = heard else { panic!("{heard:?}") };
-    assert!(output.starts_with("Unable to start no-such-program:"), "{output}");
+    assert_eq!(
+        output,
+        "\n----------ERROR-------\nUnable to start command: Failed to start pty: exec: \"no-such-program\": executable file not found in $PATH\n\n"
+    );
     stand_in.shutdown().await;
 }
 

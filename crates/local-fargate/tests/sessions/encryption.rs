@@ -129,7 +129,8 @@ async fn another_context_does_not_open_the_key_and_another_key_is_not_the_proof(
     let proof = BASE64_STANDARD.encode(Keys::new(&key).seal(&[0; 64], 1));
     peer.send(9, json!({"Challenge": proof}).to_string().as_bytes()).await;
     let Heard::Closed(output) = peer.hear().await else { panic!("it goes on") };
-    assert!(output.starts_with("Encryption challenge failed"), "{output}");
+    let told = "\n----------ERROR-------\nEncountered error while initiating handshake. Encryption challenge failed";
+    assert!(output.starts_with(told), "{output}");
     stand_in.shutdown().await;
 }
 

@@ -7,16 +7,20 @@ use tokio::io::AsyncReadExt as _;
 use super::Order;
 use super::shell;
 use super::talk::{CHUNK, Input, Pace, Talk};
+use super::words;
 use crate::launcher::{Hold, Program, Second};
 use crate::ssm::payload::{EXIT_CODE, OUTPUT, STDERR};
 
 /// Serves until the command has ended.
 pub(super) async fn serve(order: &Order, command: &str, separate_output: bool, talk: &Talk) -> Result<(), String> {
-    let argv = shell::argv(Some(command), order.is_container)?;
+    let argv = shell::argv(Some(command), order.is_container)
+        .map_err(|why| words::titled(&format!("Unable to start command: {why}\n\n")))?;
     let program = Program { argv, ..Program::default() };
     let started = order.place.start(&program).await;
-    let Second { output, errors, mut hold, .. } =
-        started.map_err(|error| format!("Unable to start {}: {error}", program.name()))?;
+    let Second { output, errors, mut hold, .. } = started.map_err(|error| {
+        let why = words::of_start(program.name(), &error);
+        words::titled(&format!("Error occurred starting the command: {why}\n"))
+    })?;
     let mut inputs = talk.activate();
     let telling = async {
         if separate_output {

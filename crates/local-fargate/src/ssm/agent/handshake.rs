@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::encryption::Cipher;
 use super::talk::Talk;
-use super::{Order, Work};
+use super::{Order, Work, words};
 use crate::draw::Draw;
 use crate::kms;
 use crate::ssm::frame::Frame;
@@ -42,16 +42,27 @@ fn is_encrypted(order: &Order) -> bool {
     order.kms_key.is_some() && !matches!(order.work, Work::Port(_))
 }
 
-/// Shakes hands where that is needed; answers the client's version.
+/// Shakes hands where that is needed; answers the client's version, or what the user is told (amazon-ssm-agent,
+/// `agent/session/plugins/sessionplugin/sessionplugin.go`).
 pub(super) async fn shake(
+    shared: &Arc<Shared>,
+    order: &Order,
+    talk: &Talk,
+    responses: Responses,
+) -> Result<String, String> {
+    if !is_needed(order) {
+        return Ok(String::new());
+    }
+    let shaken = negotiate(shared, order, talk, responses).await;
+    shaken.map_err(|error| words::titled(&format!("Encountered error while initiating handshake. {error}")))
+}
+
+async fn negotiate(
     shared: &Arc<Shared>,
     order: &Order,
     talk: &Talk,
     mut responses: Responses,
 ) -> Result<String, String> {
-    if !is_needed(order) {
-        return Ok(String::new());
-    }
     let began = Instant::now();
     let mut draw = Draw::new(rand::random(), 0);
     let agents = &shared.config.agents;
@@ -105,13 +116,15 @@ async fn answer(responses: &mut Responses, payload_type: u32) -> Result<Frame, S
 
 /// The action, if the client did it.
 fn check<'a>(response: &'a HandshakeResponse, action: &str) -> Result<&'a Processed, String> {
-    let of_errors = response.errors.iter().flatten().map(String::as_str);
     let processed = response.processed_client_actions.iter().find(|processed| processed.action_type == action);
     match processed {
         Some(processed) if processed.action_status == SUCCESS => Ok(processed),
-        _ => {
-            let told = of_errors.chain(processed.map(|processed| processed.error.as_str())).collect::<Vec<_>>();
-            Err(format!("Failed to process action {action}: {}", told.join(", ")))
+        Some(Processed { action_status, error, .. }) => {
+            Err(format!("{action} failed on client with status {action_status} error: {error}"))
+        }
+        None => {
+            let told = response.errors.iter().flatten().map(String::as_str).collect::<Vec<_>>();
+            Err(format!("{action} was not processed by the client: {}", told.join(", ")))
         }
     }
 }
@@ -137,8 +150,9 @@ fn encrypt(
         context.insert("aws:ssm:RandomChallenge".to_owned(), challenge.to_owned());
     }
     let blob = result.get("KMSCipherTextKey").and_then(Value::as_str).unwrap_or_default();
-    let keys = kms::decrypt_for_agent(shared, blob, &context)
-        .map_err(|error| format!("Fetching data key failed: Unable to retrieve data key: {error}"))?;
+    let keys = kms::decrypt_for_agent(shared, blob, &context).map_err(|error| {
+        format!("Fetching data key failed: Unable to retrieve data key, Error when decrypting data key {error}")
+    })?;
     let cipher = Cipher::new(&keys, &mut Draw::new(rand::random(), 0))
         .ok_or("Fetching data key failed: the key is not 64 bytes long.")?;
     talk.encrypt(cipher);
@@ -184,7 +198,7 @@ mod tests {
         let text = r#"{"ProcessedClientActions":[{"ActionType":"SessionType","ActionStatus":2,"Error":"no"}],"Errors":["not at all"]}"#;
         let response: HandshakeResponse = serde_json::from_str(text).expect("a response");
         let said = |action| check(&response, action).map(|_| ());
-        assert_eq!(said("SessionType"), Err("Failed to process action SessionType: not at all, no".to_owned()));
-        assert_eq!(said("KMSEncryption"), Err("Failed to process action KMSEncryption: not at all".to_owned()));
+        assert_eq!(said("SessionType"), Err("SessionType failed on client with status 2 error: no".to_owned()));
+        assert_eq!(said("KMSEncryption"), Err("KMSEncryption was not processed by the client: not at all".to_owned()));
     }
 }

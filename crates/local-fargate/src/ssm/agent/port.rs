@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::handshake::is_at_least;
 use super::smux::{self, Stream};
 use super::talk::{CHUNK, Input, Pace, Talk};
-use super::{Order, Reach};
+use super::{Agents, Order, Reach};
 use crate::ssm::document::Port;
 use crate::ssm::payload::{FLAG, Flag, OUTPUT};
 
@@ -33,11 +33,14 @@ pub(super) async fn serve(
     order: &Order,
     port: &Port,
     talk: &Arc<Talk>,
-    own_version: &str,
+    agents: &Agents,
     client_version: &str,
 ) -> Result<(), String> {
+    if let Some(refusal) = order.reach.refusal(&port.host, agents.refuse_loopback).await {
+        return Err(refusal);
+    }
     let is_forwarding = port.session_type == LOCAL_PORT_FORWARDING;
-    let both_multiplex = is_at_least(own_version, &AGENT_MUX_SINCE) && is_at_least(client_version, &MUX_SINCE);
+    let both_multiplex = is_at_least(&agents.version, &AGENT_MUX_SINCE) && is_at_least(client_version, &MUX_SINCE);
     if is_forwarding && both_multiplex {
         mux(order, port, talk, !is_at_least(client_version, &QUIET_SINCE)).await;
         return Ok(());

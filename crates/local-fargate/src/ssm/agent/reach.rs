@@ -9,6 +9,8 @@ use nix::sched::{CloneFlags, setns};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use super::words;
+
 /// Addresses that a VPC's subnet keeps for itself: the first four and the last one.
 const RESERVED: usize = 4;
 /// The instance metadata service and the resolver of every VPC, in both families.
@@ -35,7 +37,10 @@ impl Reach {
     pub(super) async fn dial_own(&self, port: u16) -> Result<TcpStream, String> {
         if let Some(pid) = self.network_of {
             match dial_within(pid, port).await {
-                Ok(dialled) => return dialled.map_err(|error| format!("dial tcp localhost:{port}: {error}")),
+                Ok(dialled) => {
+                    let why = |error| format!("dial tcp localhost:{port}: connect: {}", words::of_system(&error));
+                    return dialled.map_err(why);
+                }
                 // Only root may enter it; from here, the container has its address alone.
                 Err(error) => tracing::debug!(%error, "the container's network cannot be entered"),
             }
@@ -49,12 +54,22 @@ impl Reach {
         if host.is_empty() || host == "localhost" {
             return self.dial_own(port).await;
         }
-        let found = tokio::net::lookup_host((host, port)).await.map_err(|error| error.to_string())?;
-        let found: Vec<_> = found.collect();
-        if let Some(forbidden) = found.iter().find(|address| self.is_forbidden(address.ip())) {
-            return Err(format!("Forwarding to IP address {} is forbidden.", forbidden.ip()));
+        connect(&look_up(host, port).await.map_err(|_| format!("lookup {host}: no such host"))?).await
+    }
+
+    /// What the user is told when this host is not to be reached. Agents ask when a session begins, before they connect to anything, and
+    /// name the host as they were given it (amazon-ssm-agent, `agent/session/plugins/port/port.go`, validateParameters). Loopback:
+    /// rewind-community/aws-connect, pull request 32.
+    pub(super) async fn refusal(&self, host: &str, refuse_loopback: bool) -> Option<String> {
+        if host.is_empty() {
+            return None;
         }
-        connect(&found).await
+        // One without an address is refused when it is connected to.
+        let found = look_up(host, 0).await.unwrap_or_default();
+        let mut addresses = found.iter().map(|address| address.ip().to_canonical());
+        let is_refused =
+            addresses.any(|address| self.is_forbidden(address) || (refuse_loopback && address.is_loopback()));
+        is_refused.then(|| format!("Forwarding to IP address {host} is forbidden."))
     }
 
     fn is_forbidden(&self, address: IpAddr) -> bool {
@@ -100,6 +115,10 @@ fn connect_within(pid: u32, port: u16) -> io::Result<io::Result<std::net::TcpStr
     Ok(connect(Ipv4Addr::LOCALHOST.into()).or_else(|_| connect(Ipv6Addr::LOCALHOST.into())))
 }
 
+async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
+}
+
 async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
     let mut last = "no address".to_owned();
     for address in addresses {
@@ -109,7 +128,7 @@ async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Err(error) => last = format!("dial tcp {address}: {error}"),
+            Err(error) => last = format!("dial tcp {address}: connect: {}", words::of_system(&error)),
         }
     }
     Err(last)
@@ -135,9 +154,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_forbidden_host_is_not_dialled() {
-        let error = Reach::default().dial("169.254.169.254", 80).await.expect_err("forbidden");
-        assert_eq!(error, "Forwarding to IP address 169.254.169.254 is forbidden.");
+    async fn a_forbidden_host_is_refused_by_its_name() {
+        let reach = Reach::default();
+        let told = |host: &str| Some(format!("Forwarding to IP address {host} is forbidden."));
+        for host in ["169.254.169.254", "::ffff:169.254.169.253"] {
+            assert_eq!(reach.refusal(host, false).await, told(host));
+        }
+        for host in ["localhost", "127.0.0.2", "::1"] {
+            assert_eq!((reach.refusal(host, false).await, reach.refusal(host, true).await), (None, told(host)));
+        }
+        assert_eq!((reach.refusal("", true).await, reach.refusal("no.such.host.invalid", true).await), (None, None));
     }
 
     #[tokio::test]

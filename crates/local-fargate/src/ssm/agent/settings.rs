@@ -17,6 +17,11 @@ pub struct Agents {
     pub completes_late: Duration,
     /// What they have to say to every user who shakes hands.
     pub customer_message: String,
+    /// Whether they refuse loopback's addresses as hosts to go on to, as those of AWS have done since September 2026. A stand-in's
+    /// other hosts are on loopback themselves, so they do not unless it is said.
+    pub refuse_loopback: bool,
+    /// Programs that containers lack, by the names they are started by: what is a process of this machine has all of its files.
+    pub lacking: Vec<String>,
     /// Why those of containers stop instead of running; `None` where they run.
     pub stopped: Option<String>,
 }
@@ -29,6 +34,8 @@ impl Default for Agents {
             requires_challenge: false,
             completes_late: Duration::ZERO,
             customer_message: String::new(),
+            refuse_loopback: false,
+            lacking: Vec::new(),
             stopped: None,
         }
     }
