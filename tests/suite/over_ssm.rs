@@ -3,6 +3,7 @@
 
 mod choice;
 mod endings;
+mod several;
 
 use std::ffi::OsString;
 use std::path::Path;
