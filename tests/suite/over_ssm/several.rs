@@ -28,10 +28,15 @@ fn carried(sessions: &[SessionSummary]) -> usize {
 /// The init's word that another session carries a part.
 const JOINED: &str = r#""event":"joined""#;
 
+/// Waits until so many sessions have been opened.
+fn wait_for_sessions(world: &World, count: usize) {
+    let opened = |call: &&String| call.ends_with(":OpenDataChannel");
+    world.wait_until(|world| world.calls().iter().filter(opened).count() >= count);
+}
+
 /// Waits until a connection has another session; answers the ids of all.
 fn wait_for_another(world: &World) -> Vec<String> {
-    let open = |world: &World| world.stand_in().sessions().iter().filter(|session| session.connections > 0).count();
-    world.wait_until(|world| open(world) >= 2);
+    wait_for_sessions(world, 2);
     world.stand_in().sessions().into_iter().map(|session| session.id).collect()
 }
 
@@ -108,7 +113,8 @@ fn a_terminal_comes_back_when_one_of_its_sessions_is_ended() {
     terminal.expect_prompt();
     terminal.send("kept=kept-$((40 + 2)); stty -echo; echo ready-$((1 + 1))\r");
     terminal.expect("ready-2");
-    let print = |words: &str| format!("head -c {LENGTH} /dev/zero | tr '\\0' '.'; echo; echo {words}-$((1 + 1))\r");
+    // Little, as terminals go: it is drawn.
+    let print = |words: &str| format!("head -c 2500000 /dev/zero | tr '\\0' '.'; echo; echo {words}-$((1 + 1))\r");
     terminal.send(&print("all"));
     terminal.expect("all-2");
     let ids = wait_for_another(&world);
@@ -155,7 +161,7 @@ fn a_session_that_is_refused_is_done_without() {
     let (path, bytes) = known(folder.path());
     let line = format!("read line; cat {}", path.display());
     let mut running = through_ssm(&world).args(["-v", "--shell-command", &line]).start();
-    world.wait_until(|world| world.stand_in().sessions().iter().any(|session| session.connections > 0));
+    wait_for_sessions(&world, 1);
     world.stand_in().inject(Fault::AccessDenied { action: "ssm:StartSession".to_owned() });
     running.feed(b"go\n");
     let done = running.wait();
