@@ -85,6 +85,8 @@ pub struct Options {
     pub public: Option<bool>,
     /// How connections reach the task.
     pub via: Option<Via>,
+    /// Sessions of Systems Manager that one connection may have.
+    pub ssm_sessions: Option<u8>,
     /// Cluster name or ARN.
     pub cluster: Option<String>,
     /// Name of the container that runs the SSH server.

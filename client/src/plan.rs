@@ -59,6 +59,8 @@ pub struct Plan {
     pub public: bool,
     /// How connections reach the task.
     pub via: Choice,
+    /// Sessions that one connection may have, where they go through Systems Manager.
+    pub ssm_sessions: u8,
     /// SSH port.
     pub port: u16,
     /// SSH user.
@@ -228,6 +230,7 @@ impl Plan {
             container,
             public,
             via: given.via,
+            ssm_sessions: grant.links,
             port: grant.port,
             user: options.user.unwrap_or_else(|| DEFAULT_USER.to_owned()),
             run: given.run,

@@ -2,6 +2,7 @@
 //! SSH identification string arrived, not that ECS says RUNNING, and that it is known which key the host has to show.
 
 mod agent;
+mod bundle;
 pub mod dial;
 pub mod poll;
 mod reach;

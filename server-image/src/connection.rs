@@ -1,6 +1,6 @@
 //! One TCP connection: a bounded time to authenticate in, then SSH until either end has enough.
 
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,12 @@ use ssh_flow::Link;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::Handler;
 use crate::lifetime::Happening;
+use crate::links::{First, Sockets, Standing, Transport};
 use crate::log::{Event, milliseconds};
 use crate::serve::Server;
 use crate::settings::identification;
@@ -81,32 +83,38 @@ impl Tie {
 
 /// How a connection's unauthenticated part ended.
 enum Startup {
-    Authenticated(RunningSession<Handler>),
+    Authenticated(RunningSession<Handler>, Option<Standing>),
+    /// It is a link, of the connection whose first link comes from there.
+    Joined(u8, SocketAddr),
     Dropped(&'static str),
 }
 
-/// Serves one connection to its end. `place` is given back once it is authenticated, or, where that gives it nothing but a
-/// session of an earlier connection, once it has that.
+/// Serves one connection to its end, or until it is a link of another. `place` is given back once it is authenticated, or, where that
+/// gives it nothing but a session of an earlier connection, once it has that.
 pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Server>, place: Place) {
     server.log.write(&Event::Accept { peer });
     let came = Instant::now();
-    let Ok((stream, socket)) = prepare(stream) else {
+    let Ok((stream, sockets)) = prepare(stream) else {
         server.log.write(&Event::Dropped { peer, reason: "its socket failed" });
         return;
     };
     let local = stream.local_addr().unwrap_or(peer);
     let (told, tie) = Tie::new();
-    match startup(stream, Endpoints { peer, local }, &server, tie.clone(), &place).await {
+    match startup(stream, &sockets, Endpoints { peer, local }, &server, tie.clone(), &place).await {
         Startup::Dropped(reason) => {
             server.log.write(&Event::Dropped { peer, reason });
             // Ends russh's task too, wherever it is: it holds the other end of this socket.
-            let _ = socket.shutdown(Shutdown::Both);
+            sockets.cut();
         }
-        Startup::Authenticated(session) => {
+        Startup::Joined(link, first) => server.log.write(&Event::Joined { peer, link, first }),
+        Startup::Authenticated(session, standing) => {
             drop(place);
+            standing.iter().for_each(Standing::open);
             let (parting, reason) = attend(session, &server, &tie).await;
             told.send_replace(Some(parting));
-            let _ = socket.shutdown(Shutdown::Both);
+            // Nobody joins what is cut.
+            drop(standing);
+            sockets.cut();
             let duration_ms = milliseconds(came.elapsed());
             server.log.write(&Event::Disconnect { peer, duration_ms, reason });
             // Nobody listens any more when the container ends anyway.
@@ -116,26 +124,48 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, server: Arc<Serve
     }
 }
 
-/// The stream for russh, and a second handle of its socket that can cut it off at any time.
-fn prepare(stream: TcpStream) -> std::io::Result<(TcpStream, std::net::TcpStream)> {
+/// The stream for russh, and a second handle of its socket.
+fn prepare(stream: TcpStream) -> std::io::Result<(TcpStream, Sockets)> {
     // russh cannot reach the socket behind its stream, and without this each keystroke waits for an acknowledgement.
     stream.set_nodelay(true)?;
     let socket = stream.into_std()?;
-    Ok((TcpStream::from_std(socket.try_clone()?)?, socket))
+    Ok((TcpStream::from_std(socket.try_clone()?)?, Sockets::new(socket)))
 }
 
-async fn startup(stream: TcpStream, ends: Endpoints, server: &Arc<Server>, tie: Tie, place: &Place) -> Startup {
-    let authenticated = CancellationToken::new();
-    let (mut stream, link) = Link::wrap(stream);
-    let handler = Handler::new(Arc::clone(server), ends, link, tie, authenticated.clone());
+async fn startup(
+    stream: TcpStream,
+    sockets: &Sockets,
+    ends: Endpoints,
+    server: &Arc<Server>,
+    tie: Tie,
+    place: &Place,
+) -> Startup {
     let attempt = async {
-        let Ok(identification) = stream.greet(&identification()).await else { return Startup::Dropped(NO_SSH) };
-        let config = server.configs.of(identification.as_deref());
-        let Ok(mut session) = run_stream(config, stream, handler).await else { return Startup::Dropped(NO_SSH) };
+        let (transport, read, standing) = if server.links.are_granted() {
+            match server.links.welcome(stream).await {
+                Err(_) => return Startup::Dropped(NO_SSH),
+                Ok(First::Ssh(stream, read)) => (Either::Left(stream), Some(read), None),
+                Ok(First::Link(stream, request)) if request.number > 0 => {
+                    return match server.links.join(&request, stream, sockets).await {
+                        Ok(first) => Startup::Joined(request.number, first),
+                        Err(reason) => Startup::Dropped(reason),
+                    };
+                }
+                Ok(First::Link(stream, request)) => match server.links.begin(request.id, stream, ends.peer, sockets) {
+                    Ok((bundle, standing)) => (Either::Right(bundle), Some(Vec::new()), Some(standing)),
+                    Err(reason) => return Startup::Dropped(reason),
+                },
+            }
+        } else {
+            (Either::Left(stream), None, None)
+        };
         tokio::select! {
             biased;
-            () = authenticated.cancelled() => Startup::Authenticated(session),
-            _ = &mut session => Startup::Dropped("it left before it authenticated"),
+            outcome = authenticate(transport, read, ends, server, tie) => match outcome {
+                Ok(session) => Startup::Authenticated(session, standing),
+                Err(reason) => Startup::Dropped(reason),
+            },
+            () = server.admission.burnt() => Startup::Dropped("the key was used already"),
         }
     };
     tokio::select! {
@@ -144,7 +174,34 @@ async fn startup(stream: TcpStream, ends: Endpoints, server: &Arc<Server>, tie: 
         () = sleep(LOGIN_GRACE) => Startup::Dropped("it did not authenticate in time"),
         () = place.lost() => Startup::Dropped(GAVE_WAY),
         () = server.closing.cancelled() => Startup::Dropped(CONTAINER_ENDS),
-        () = server.admission.burnt() => Startup::Dropped("the key was used already"),
+    }
+}
+
+/// Speaks SSH until the client has logged in. `read`: what was read of its words, if ours have been sent.
+async fn authenticate(
+    transport: Transport,
+    read: Option<Vec<u8>>,
+    ends: Endpoints,
+    server: &Arc<Server>,
+    tie: Tie,
+) -> Result<RunningSession<Handler>, &'static str> {
+    let authenticated = CancellationToken::new();
+    let (mut stream, link) = Link::wrap(transport);
+    let handler = Handler::new(Arc::clone(server), ends, link, tie, authenticated.clone());
+    let greeted = match read {
+        None => stream.greet(&identification()).await,
+        Some(read) => {
+            stream.was_greeted(&identification(), &read);
+            stream.identification().await
+        }
+    };
+    let client = greeted.map_err(|_| NO_SSH)?;
+    let config = server.configs.of(client.as_deref());
+    let mut session = run_stream(config, stream, handler).await.map_err(|_| NO_SSH)?;
+    tokio::select! {
+        biased;
+        () = authenticated.cancelled() => Ok(session),
+        _ = &mut session => Err("it left before it authenticated"),
     }
 }
 

@@ -41,6 +41,7 @@ mod host_key;
 mod init;
 mod install;
 pub mod lifetime;
+mod links;
 pub mod log;
 mod notice;
 mod openssh;

@@ -20,6 +20,7 @@ use crate::audit::Audit;
 use crate::engine::{self, Engine, EngineError};
 use crate::environment::{self, Variables, files};
 use crate::lifetime::{Activity, Ending, Happening, Limits, ending};
+use crate::links::Links;
 use crate::log::{Event, Log};
 use crate::notice::Notice;
 use crate::openssh::{self, Sshd};
@@ -49,6 +50,8 @@ pub(crate) struct Server {
     pub(crate) configs: Configs,
     pub(crate) admission: Admission,
     pub(crate) startups: Startups,
+    /// Several TCP connections may carry one of SSH.
+    pub(crate) links: Arc<Links>,
     /// The container's, less the grant.
     pub(crate) environment: Variables,
     pub(crate) activity: Activity,
@@ -105,6 +108,12 @@ impl Server {
     fn is_done(&self) -> bool {
         let so_far = self.so_far();
         so_far.ended > 0 && so_far.ended == so_far.begun
+    }
+
+    /// Waits until nobody can come any more: neither to log in, nor as another link of who has.
+    async fn is_settled(&self) {
+        self.admission.burnt().await;
+        self.links.none().await;
     }
 
     fn so_far(&self) -> MutexGuard<'_, SoFar> {
@@ -243,6 +252,8 @@ pub async fn serve(
         configs: Configs::new(&host_key, grant.key_exchange),
         admission: Admission::new(grant),
         startups: Startups::default(),
+        // sshd speaks to one socket.
+        links: Arc::new(Links::new(if openssh.is_some() { 1 } else { grant.links })),
         environment: container.environment,
         activity: Activity::new(),
         happenings: happenings.clone(),
@@ -310,14 +321,14 @@ async fn accept(listener: TcpListener, server: Arc<Server>, sshd: Option<Arc<Ssh
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = server.admission.burnt() => return,
+            () = server.is_settled() => return,
             () = server.stopping.cancelled() => return,
         };
         match accepted {
             Ok((stream, peer)) => {
                 let place = tokio::select! {
                     place = server.startups.take(peer.ip()) => place,
-                    () = server.admission.burnt() => return,
+                    () = server.is_settled() => return,
                     () = server.stopping.cancelled() => return,
                 };
                 let server = Arc::clone(&server);

@@ -1,5 +1,5 @@
 //! SSH through a session of Systems Manager beside SSH on the direct way, to the same init: until the first byte, a small message's round
-//! trip, bytes in numbers with the agent's pauses and without, and what a session costs that stands still.
+//! trip, bytes in numbers with the agent's pauses and without, over one session and several, and what a session costs that stands still.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -13,12 +13,16 @@ use super::init;
 use super::route::login;
 use super::statistics::{Figure, median, percentile};
 
-const SSM: [&str; 4] = ["--via", "ssm", "--task-role-arn", "arn:aws:iam::000000000000:role/test-cli-task"];
+/// One session where nothing else is said.
+const SSM: [&str; 6] =
+    ["--via", "ssm", "--task-role-arn", "arn:aws:iam::000000000000:role/test-cli-task", "--ssm-sessions", "1"];
 const STARTS: usize = 15;
 const ECHOES: usize = 500;
 const MESSAGE: usize = 64;
 /// Bytes each way: some seconds at the pace of an agent, and without it.
 const PACED: usize = 3_000_000;
+/// Bytes that take ten seconds with four sessions: the first second or two have fewer.
+const SEVERAL: usize = 30_000_000;
 const UNPACED: usize = 200_000_000;
 /// For this long a session stands still.
 const IDLE: Duration = Duration::from_secs(10);
@@ -37,6 +41,7 @@ pub(crate) fn figures() -> Vec<Figure> {
             Figure::new(format!("ssm download, {name}"), of(&SSM, down), "MB/s").against("direct", of(&[], down)),
         );
     }
+    figures.push(several(&paced));
     figures.extend(idle(&paced));
     figures
 }
@@ -139,6 +144,12 @@ fn down(world: &World, flags: &[&str], length: usize) -> f64 {
     assert_eq!(read + 1, u64::try_from(length).expect("small"));
     client.wait().expect("it ends");
     rate(length, took)
+}
+
+/// A download at the agent's pace over as many sessions as it gets, beside one session.
+fn several(world: &World) -> Figure {
+    let over = |sessions: &'static str| down(world, &[&SSM[..], &["--ssm-sessions", sessions]].concat(), SEVERAL);
+    Figure::new("ssm download, paced, 4 sessions", over("4"), "MB/s").against("1 session", over("1"))
 }
 
 /// CPU time and memory of a client that holds a forward which nobody uses.

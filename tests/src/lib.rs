@@ -28,7 +28,7 @@ pub mod world;
 pub use address_service::AddressService;
 pub use network::Network;
 pub use postgres::Postgres;
-pub use program::{Finished, Program};
+pub use program::{Finished, Program, Running};
 pub use ssh_host::SshHost;
 pub use terminal::Terminal;
 pub use world::World;

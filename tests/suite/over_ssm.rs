@@ -3,6 +3,7 @@
 
 mod choice;
 mod endings;
+mod several;
 
 use e2e::{Program, SshHost, Terminal, World};
 use local_fargate::{Config, SessionSummary};

@@ -44,6 +44,7 @@ impl Flags {
             subnets: list(self.subnets, lower.subnets),
             public: if self.no_public { Some(false) } else { self.public.or(lower.public) },
             via: self.via.via.or(lower.via),
+            ssm_sessions: self.via.ssm_sessions.or(lower.ssm_sessions),
             cluster: self.cluster.or(lower.cluster),
             container: self.container.or(lower.container),
             user: self.user.or(ssh.user).or(lower.user),

@@ -11,6 +11,8 @@ use crate::options::{Errand, HostKeyMode, Launcher, Options};
 
 /// Port of a task of the embedded stand-in: an ordinary user may not listen on 22.
 const LOCAL_PORT: u16 = 2222;
+/// Sessions that a connection may have when nobody says: four times what one carries, and few enough for everybody's share of StartSession.
+const SSM_SESSIONS: u8 = 4;
 /// How much longer the container waits for OpenSSH's next connection than its keeper does.
 const EMPTY_MARGIN: Duration = Duration::from_secs(10);
 
@@ -37,6 +39,7 @@ pub(super) fn grant(options: &Options, given: &Given, mode: HostKeyMode) -> Gran
         port: options.port.unwrap_or(default_port),
         // The agent in the container is the only one who comes.
         listen: given.via.is_ssm().then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        links: if is_ours && given.via.is_ssm() { options.ssm_sessions.unwrap_or(SSM_SESSIONS) } else { 1 },
         login_timeout: options.login_timeout.unwrap_or(limits::LOGIN_TIMEOUT),
         idle_timeout: options.idle_timeout.filter(|idle| !idle.is_zero()),
         max_lifetime: options.max_lifetime.unwrap_or(limits::MAX_LIFETIME),

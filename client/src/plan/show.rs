@@ -22,7 +22,11 @@ impl Plan {
             "authorizeSecurityGroupIngress": self.ingress.as_ref().map(Ingress::requests),
             "runTask": self.request,
             "calls": self.calls(),
-            "route": {"via": self.via.name(), "reason": self.via.reason},
+            "route": {
+                "via": self.via.name(),
+                "reason": self.via.reason,
+                "sessions": self.via.is_ssm().then_some(self.ssm_sessions),
+            },
             "ssh": {
                 "user": self.user,
                 "port": self.port,

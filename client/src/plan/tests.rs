@@ -52,6 +52,17 @@ fn a_task_behind_systems_manager_listens_for_its_agent_alone() {
     };
     assert_eq!(of(options(), given()), (false, true, None));
     assert_eq!(of(options(), ssm()), (true, false, Some("127.0.0.1".to_owned())));
+    let sessions = |options, given| {
+        let plan = Plan::new(options, given).expect("a plan");
+        let environment = &plan.request.overrides.container_overrides[0].environment;
+        let links = environment.iter().find(|variable| variable.name == "_FARGATE_LOGIN_LINKS");
+        (plan.ssm_sessions, links.map(|variable| variable.value.clone()))
+    };
+    assert_eq!(sessions(options(), given()), (1, None));
+    assert_eq!(sessions(options(), ssm()), (4, Some("4".to_owned())));
+    assert_eq!(sessions(Options { ssm_sessions: Some(1), ..options() }, ssm()), (1, None));
+    let foreign = Options { host_key: Some(HostKeyMode::AcceptNew), ..options() };
+    assert_eq!(sessions(foreign, ssm()), (1, None), "an sshd has no such thing");
     assert!(of(Options { public: Some(true), ..options() }, ssm()).1, "a public subnet without a NAT gateway needs it");
 }
 

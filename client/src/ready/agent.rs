@@ -31,7 +31,8 @@ pub(super) async fn find(
             match (agent.last_status.as_str(), &state.runtime_id) {
                 (RUNNING, Some(runtime_id)) => {
                     let target = ecs_target(&wait.task.cluster, &wait.task.arn, runtime_id);
-                    return Ok(Port { target, port: wait.plan.port, sessions: wait.sessions.clone() });
+                    let most = wait.plan.ssm_sessions;
+                    return Ok(Port { target, port: wait.plan.port, most, sessions: wait.sessions.clone() });
                 }
                 (STOPPED, _) => return Err(ReadyError::AgentStopped { reason: agent.reason.clone() }),
                 _ => {}

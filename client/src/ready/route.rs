@@ -25,7 +25,7 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 pub enum Route {
     /// Directly: addresses to dial, all at once; the first that answers is taken.
     Direct(Vec<SocketAddr>),
-    /// By a session of Systems Manager for each connection.
+    /// By sessions of Systems Manager, one or more for each connection.
     Ssm(Port),
 }
 

@@ -1,23 +1,25 @@
-//! Connections through Systems Manager: each has a session of its own, since an agent paces each by itself. A session is ended with
-//! its connection, and what is left of them with the run.
+//! Connections through Systems Manager: each has sessions of its own, since an agent paces each session by itself. Sessions are ended
+//! with their connection, and what is left of them with the run.
+
+mod hello;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use tokio::io::AsyncReadExt as _;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::dial::{DialFailure, IDENTIFICATION, IDENTIFICATION_TIMEOUT};
-use super::stream::{HungUp, Replayed, Stream};
+use super::bundle::Bundled;
+use super::dial::{DialFailure, IDENTIFICATION_TIMEOUT};
+use super::stream::{HungUp, Link, Stream};
 use crate::aws::start_session::{StartSessionRequest, start_session};
 use crate::aws::terminate_session::terminate_session;
 use crate::aws::{Aws, ServiceError};
 use crate::checkpoint::checkpoint;
-use crate::ssm::port::{PortStream, Ports};
+use crate::ssm::port::Ports;
 use crate::ssm::{Services, Session, SsmError};
+pub(super) use hello::{Hello, Said};
 
 /// A session of this goes to a port of the container itself and nowhere else, and carries one connection.
 const DOCUMENT: &str = "AWS-StartSSHSession";
@@ -41,11 +43,18 @@ struct Inner {
     stop: CancellationToken,
     closing: CancellationToken,
     keepers: TaskTracker,
-    /// How the last session ended that we did not end, and whether somebody still used it.
-    last: Mutex<Option<(HungUp, Result<(), SsmError>)>>,
+    /// How the sessions of the last connection ended that we did not end.
+    last: Mutex<Option<(Dial, Vec<Ended>)>>,
     /// Sessions that stand until their task has ended.
     left: Mutex<Vec<(String, ServiceError)>>,
 }
+
+/// How a session ended, and whether somebody still used it.
+type Ended = (HungUp, Result<(), SsmError>);
+
+/// What the sessions of one connection have in common. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Dial(Arc<()>);
 
 /// A port of a container, as Systems Manager reaches it.
 #[derive(Clone, Debug)]
@@ -54,6 +63,8 @@ pub struct Port {
     pub target: String,
     /// TCP port that listens on the container's loopback interface.
     pub port: u16,
+    /// Sessions that one connection may have.
+    pub most: u8,
     /// Where its sessions are kept.
     pub sessions: Sessions,
 }
@@ -82,6 +93,12 @@ impl Sessions {
         }))
     }
 
+    /// Runs something beside the sessions until they are closed.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.0.closing.clone();
+        self.0.keepers.spawn(async move { closing.run_until_cancelled_owned(work).await });
+    }
+
     /// Ends those that there are. Answers how many are not known to have ended, with a reason where there is one, and how the last one
     /// broke that nobody had wanted to end.
     pub async fn close(&self) -> Closed {
@@ -92,8 +109,8 @@ impl Sessions {
         let left = std::mem::take(&mut *inner.left.lock().unwrap_or_else(PoisonError::into_inner));
         let last = inner.last.lock().unwrap_or_else(PoisonError::into_inner).take();
         let unexplained = || SsmError::Ended { words: UNEXPLAINED.to_owned() };
-        // Only now is it known who was first: whoever used it has gone.
-        let broken = last.filter(|(hung_up, _)| hung_up.is_so());
+        // Only now is it known who was first: whoever used it has gone. One that broke has taken the others of its connection along.
+        let broken = last.and_then(|(_, ended)| ended.into_iter().find(|(hung_up, _)| hung_up.is_so()));
         let broken = broken.map(|(_, ended)| ended.err().unwrap_or_else(unexplained));
         Closed { left, late: if is_late { inner.keepers.len() } else { 0 }, broken }
     }
@@ -111,20 +128,36 @@ pub struct Closed {
 }
 
 impl Port {
-    /// A connection over a new session, once something at its end says `SSH-`. The session ends when the stream is dropped.
+    /// A connection over a new session, once something at its end says `SSH-`; over more sessions later, where both ends know of that and
+    /// it is of use. The sessions end when the stream is dropped.
     ///
     /// # Errors
     /// [`DialFailure`]; then the session is ended as well. Cancel-safe in the same way.
     pub async fn dial(&self) -> Result<Stream, DialFailure> {
-        let (handed, dialled) = oneshot::channel();
-        self.sessions.0.keepers.spawn(keep(self.clone(), handed));
+        let dial = Dial::default();
+        match self.open(dial.clone(), Hello::First).await? {
+            (link, Said::Greeting { links, identification }) => {
+                let most = links.min(self.most);
+                Ok(Stream::Bundle(Bundled::begin(self, dial, link, identification, most).await?))
+            }
+            (link, Said::Nothing) => Ok(Stream::Ssm(link)),
+        }
+    }
+
+    /// A new session for this connection.
+    pub(super) async fn open(&self, dial: Dial, hello: Hello) -> Result<(Link, Said), DialFailure> {
+        let (handed, opened) = oneshot::channel();
+        self.sessions.0.keepers.spawn(keep(self.clone(), dial, hello, handed));
         // A keeper is gone without a word only when the runtime ends.
-        dialled.await.unwrap_or(Err(DialFailure::Silent))
+        opened.await.unwrap_or(Err(DialFailure::Silent))
     }
 }
 
+/// What whoever asked for a session gets.
+type Handed = Result<(Link, Said), DialFailure>;
+
 /// Starts a session, hands a connection over, and sees to the session's end.
-async fn keep(port: Port, mut handed: oneshot::Sender<Result<Stream, DialFailure>>) {
+async fn keep(port: Port, dial: Dial, hello: Hello, mut handed: oneshot::Sender<Handed>) {
     let inner = Arc::clone(&port.sessions.0);
     let request = StartSessionRequest {
         target: port.target.clone(),
@@ -145,16 +178,16 @@ async fn keep(port: Port, mut handed: oneshot::Sender<Result<Stream, DialFailure
         biased;
         () = inner.closing.cancelled() => return end(&inner, &id).await,
         () = handed.closed() => return end(&inner, &id).await,
-        opened = open(session, Services::of(&inner.aws), hung_up.clone()) => opened,
+        opened = open(session, Services::of(&inner.aws), &hello, hung_up.clone()) => opened,
     };
-    let (ports, stream) = match opened {
+    let (ports, link) = match opened {
         Ok(opened) => opened,
         Err(failure) => {
             answer(handed, Err(failure));
             return end(&inner, &id).await;
         }
     };
-    answer(handed, Ok(stream));
+    answer(handed, Ok(link));
     let ended = tokio::select! {
         ended = ports.ended() => Some(ended),
         () = inner.closing.cancelled() => None,
@@ -162,7 +195,7 @@ async fn keep(port: Port, mut handed: oneshot::Sender<Result<Stream, DialFailure
     match ended {
         Some(ended) => {
             tracing::info!(session = id, ?ended, "the session has ended");
-            *inner.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((hung_up, ended));
+            inner.note(&dial, (hung_up, ended));
         }
         None => {
             if let Err(SsmError::NotTerminated(error)) = ports.terminate().await {
@@ -172,9 +205,19 @@ async fn keep(port: Port, mut handed: oneshot::Sender<Result<Stream, DialFailure
     }
 }
 
-fn answer(handed: oneshot::Sender<Result<Stream, DialFailure>>, dialled: Result<Stream, DialFailure>) {
+impl Inner {
+    fn note(&self, dial: &Dial, ended: Ended) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *last {
+            Some((of, all)) if Arc::ptr_eq(&of.0, &dial.0) => all.push(ended),
+            last => *last = Some((dial.clone(), vec![ended])),
+        }
+    }
+}
+
+fn answer(handed: oneshot::Sender<Handed>, opened: Handed) {
     // Whoever waits no more has no use for it: a stream that is dropped ends its session.
-    let _ = handed.send(dialled);
+    let _ = handed.send(opened);
 }
 
 /// Ends a session that never carried anything.
@@ -184,31 +227,19 @@ async fn end(inner: &Inner, id: &str) {
     }
 }
 
-async fn open(session: Session, services: Services, hung_up: HungUp) -> Result<(Ports, Stream), DialFailure> {
+async fn open(
+    session: Session,
+    services: Services,
+    hello: &Hello,
+    hung_up: HungUp,
+) -> Result<(Ports, (Link, Said)), DialFailure> {
     let ports = Ports::start(session, services).await.map_err(failed)?;
     if let Some(words) = ports.greeting() {
         tracing::info!(words, "the session's owner says");
     }
     let stream = ports.open().await.map_err(failed)?;
-    let identified = tokio::time::timeout(IDENTIFICATION_TIMEOUT, identify(stream, hung_up)).await;
-    Ok((ports, identified.map_err(|_| DialFailure::Silent)??))
-}
-
-/// Reads until it is known what answers; whatever was read is read again.
-async fn identify(mut stream: PortStream, hung_up: HungUp) -> Result<Stream, DialFailure> {
-    let mut beginning = BytesMut::new();
-    while beginning.len() < IDENTIFICATION.len() {
-        match stream.read_buf(&mut beginning).await {
-            Ok(1..) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Err(DialFailure::Refused),
-            Ok(_) | Err(_) => return Err(DialFailure::Silent),
-        }
-    }
-    if beginning.starts_with(IDENTIFICATION) {
-        Ok(Stream::Ssm(Replayed::new(beginning.freeze(), stream, hung_up)))
-    } else {
-        Err(DialFailure::NotSsh)
-    }
+    let said = tokio::time::timeout(IDENTIFICATION_TIMEOUT, hello.exchange(stream, hung_up)).await;
+    Ok((ports, said.map_err(|_| DialFailure::Silent)??))
 }
 
 fn refused(error: ServiceError) -> DialFailure {
@@ -232,7 +263,7 @@ mod tests {
     fn port(answer: impl Fn(&str) -> (u16, Value) + Send + Sync + 'static) -> (Port, Asked) {
         let (aws, asked) = answering(move |operation, _| answer(operation));
         let sessions = Sessions::new(aws, "6a1f", CancellationToken::new());
-        (Port { target: "ecs:shop_1_2".to_owned(), port: 22, sessions }, asked)
+        (Port { target: "ecs:shop_1_2".to_owned(), port: 22, most: 1, sessions }, asked)
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ssh_key::PublicKey;
 
+use crate::forwarding::Forwarding;
 use crate::host_seed::HostSeed;
 use crate::limits;
 
@@ -37,13 +38,15 @@ pub const STOP_NOTICE: &str = "_FARGATE_LOGIN_STOP_NOTICE_MS";
 /// What the connection may forward: `none`, `local` (connections that the container makes for its client) or `remote` (connections that
 /// come to listeners in the container). Absent: everything, agents too.
 pub const FORWARDING: &str = "_FARGATE_LOGIN_FORWARDING";
+/// How many links may carry one SSH connection (see [`crate::links`]), 2 to 16. Absent: one, and nothing is said of it.
+pub const LINKS: &str = "_FARGATE_LOGIN_LINKS";
 /// The run's name, for logs and tags; no secret.
 pub const RUN: &str = "_FARGATE_LOGIN_RUN";
 /// The ARN that STS names the caller by, for the log; no secret, and the client's word alone.
 pub const CALLER: &str = "_FARGATE_LOGIN_CALLER";
 
 /// Every variable of the grant: what the init removes from the environment before anybody else sees it.
-pub const VARIABLES: [&str; 15] = [
+pub const VARIABLES: [&str; 16] = [
     AUTHORIZED_PUBLIC_KEY,
     HOST_SEED,
     PORT,
@@ -57,6 +60,7 @@ pub const VARIABLES: [&str; 15] = [
     RECONNECT_GRACE,
     STOP_NOTICE,
     FORWARDING,
+    LINKS,
     RUN,
     CALLER,
 ];
@@ -77,41 +81,6 @@ pub enum KeyExchange {
     Any,
     /// Post-quantum ones alone: what our own client always speaks.
     PostQuantum,
-}
-
-/// What a login may forward (RFC 4254, section 7, and OpenSSH's PROTOCOL, section 2.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forwarding {
-    /// In both directions, and the client's agent.
-    All,
-    /// Connections that the container makes for its client.
-    Local,
-    /// Connections that come to listeners in the container.
-    Remote,
-    /// Nothing.
-    None,
-}
-
-impl Forwarding {
-    const WORDS: [(Self, &str); 3] = [(Self::Local, "local"), (Self::Remote, "remote"), (Self::None, "none")];
-
-    /// Whether the container connects to targets for its client.
-    #[must_use]
-    pub const fn allows_local(self) -> bool {
-        matches!(self, Self::All | Self::Local)
-    }
-
-    /// Whether the container listens for its client.
-    #[must_use]
-    pub const fn allows_remote(self) -> bool {
-        matches!(self, Self::All | Self::Remote)
-    }
-
-    /// Whether sessions may reach the client's agent.
-    #[must_use]
-    pub const fn allows_agent(self) -> bool {
-        matches!(self, Self::All)
-    }
 }
 
 /// What the container is allowed to do, for whom and for how long.
@@ -143,6 +112,8 @@ pub struct Grant {
     pub stop_notice: Option<Duration>,
     /// What may be forwarded.
     pub forwarding: Forwarding,
+    /// How many links may carry one SSH connection: 1 to [`limits::LINKS_MAX`]. The engine `openssh` has one.
+    pub links: u8,
     /// The run's name.
     pub run: Option<String>,
     /// Who called, as far as the client knows: 1 to [`limits::CALLER_MAX_CHARS`] characters, none of them a control character.
@@ -186,6 +157,7 @@ impl Grant {
             reconnect_grace: limits::RECONNECT_GRACE,
             stop_notice: None,
             forwarding: Forwarding::All,
+            links: 1,
             run: None,
             caller: None,
         }
@@ -232,8 +204,11 @@ impl Grant {
         if let Some(notice) = self.stop_notice {
             env.push((STOP_NOTICE, notice.as_millis().to_string()));
         }
-        if let Some((_, word)) = Forwarding::WORDS.iter().find(|(forwarding, _)| *forwarding == self.forwarding) {
-            env.push((FORWARDING, (*word).to_owned()));
+        if let Some(word) = self.forwarding.word() {
+            env.push((FORWARDING, word.to_owned()));
+        }
+        if self.links > 1 {
+            env.push((LINKS, self.links.to_string()));
         }
         if let Some(run) = &self.run {
             env.push((RUN, run.clone()));
@@ -288,8 +263,11 @@ impl Grant {
         }
         grant.stop_notice = milliseconds(STOP_NOTICE)?;
         if let Some(text) = lookup(FORWARDING) {
-            let known = Forwarding::WORDS.iter().find(|(_, word)| *word == text);
-            grant.forwarding = known.ok_or(bad(FORWARDING, "`none`, `local` or `remote`"))?.0;
+            grant.forwarding = Forwarding::of_word(&text).ok_or(bad(FORWARDING, "`none`, `local` or `remote`"))?;
+        }
+        if let Some(text) = lookup(LINKS) {
+            let links = text.parse().ok().filter(|links| (2..=limits::LINKS_MAX).contains(links));
+            grant.links = links.ok_or(bad(LINKS, "a number from 2 to 16"))?;
         }
         grant.run = lookup(RUN);
         if let Some(caller) = lookup(CALLER) {
@@ -330,6 +308,7 @@ mod tests {
             reconnect_grace: Duration::ZERO,
             stop_notice: Some(Duration::from_secs(120)),
             forwarding: Forwarding::Local,
+            links: 4,
             run: Some("r-1".to_owned()),
             caller: Some("arn:aws:iam::000000000000:user/o'neil".to_owned()),
             ..Grant::new(key())
@@ -338,20 +317,6 @@ mod tests {
         assert_eq!(env.len(), VARIABLES.len());
         let back = Grant::from_env(|name| env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()));
         assert_eq!(format!("{:?}", back.expect("own encoding")), format!("{grant:?}"));
-    }
-
-    #[test]
-    fn each_word_of_forwarding_allows_what_it_says() {
-        for (forwarding, _) in Forwarding::WORDS {
-            let env = Grant { forwarding, ..Grant::new(key()) }.to_env().expect("an ed25519 key");
-            let back = Grant::from_env(|name| env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()));
-            assert_eq!(back.expect("own encoding").forwarding, forwarding);
-        }
-        let allowed = |of: Forwarding| (of.allows_local(), of.allows_remote(), of.allows_agent());
-        assert_eq!(allowed(Grant::new(key()).forwarding), (true, true, true));
-        assert_eq!(allowed(Forwarding::Local), (true, false, false));
-        assert_eq!(allowed(Forwarding::Remote), (false, true, false));
-        assert_eq!(allowed(Forwarding::None), (false, false, false));
     }
 
     #[test]
@@ -385,6 +350,8 @@ mod tests {
             (CALLER, "arn:\n{}"),
             (CALLER, &"x".repeat(limits::CALLER_MAX_CHARS + 1)),
             (FORWARDING, "all"),
+            (LINKS, "1"),
+            (LINKS, "17"),
         ] {
             match read(&[(AUTHORIZED_PUBLIC_KEY, &key), (name, value)]) {
                 Err(GrantError::BadValue { name: told, .. }) => assert_eq!(told, name),

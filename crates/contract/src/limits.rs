@@ -32,5 +32,8 @@ pub const LOGIN_GRACE: Duration = Duration::from_secs(20);
 /// Connections that may be unauthenticated at once; OpenSSH's `MaxStartups` starts refusing at the same number.
 pub const MAX_STARTUPS: usize = 10;
 
+/// Links that may carry one SSH connection: what they hold in memory together stays far below what the connection may.
+pub const LINKS_MAX: u8 = 16;
+
 /// Time between SIGTERM and the end of `serve`: inside the 30 s that ECS grants before SIGKILL, with room for the log.
 pub const TERM_GRACE: Duration = Duration::from_secs(5);

@@ -1,6 +1,7 @@
-//! What the fuzz targets `identification` and `credit` and the test over their seeds hold this crate's parsers to. Compiled for
+//! What the fuzz targets `identification`, `credit` and `bundle` and the test over their seeds hold this crate's parsers to. Compiled for
 //! these alone.
 
+use crate::bundle::frame::{BadFrame, FRAME_MAX, Incoming};
 use crate::credit::{self, Budget, Ledger};
 use crate::identification::{Search, announced_credit};
 use crate::settings::{CREDIT, CREDIT_BUDGET, INITIAL_CREDIT, LARGEST_CREDIT, SMALLEST_CREDIT};
@@ -57,6 +58,42 @@ pub fn credit(data: &[u8]) {
     assert_eq!(credit::decode(data).is_some(), data.len() == 4);
 }
 
+/// Reads the first byte as the length of pieces and the rest as what a peer sends on one link of a bundle.
+///
+/// # Panics
+/// When other frames are read in pieces than at once, or more is taken in than a frame holds.
+pub fn bundle(data: &[u8]) {
+    let Some((piece, sent)) = data.split_first() else { return };
+    assert_eq!(frames(sent, usize::from(*piece).max(1)), frames(sent, FRAME_MAX), "pieces of {piece}");
+}
+
+/// The payloads of what comes in pieces of this length, up to the first frame that is refused.
+fn frames(mut sent: &[u8], piece: usize) -> (Vec<u8>, Option<BadFrame>) {
+    let (mut incoming, mut payloads) = (Incoming::new(), Vec::new());
+    loop {
+        if let Err(bad) = incoming.head() {
+            return (payloads, Some(bad));
+        }
+        let payload = incoming.payload();
+        if payload.is_empty() {
+            let room = incoming.room();
+            assert!(room.len() <= FRAME_MAX);
+            let length = sent.len().min(piece).min(room.len());
+            if length == 0 {
+                return (payloads, None);
+            }
+            let (arrived, rest) = sent.split_at(length);
+            room[..length].copy_from_slice(arrived);
+            incoming.arrived(length);
+            sent = rest;
+        } else {
+            let length = payload.len().min(piece);
+            payloads.extend_from_slice(&payload[..length]);
+            incoming.take(length);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     fn each_seed(target: &str, holds: fn(&[u8])) {
@@ -73,5 +110,6 @@ mod tests {
     fn every_seed_holds() {
         each_seed("identification", super::identification);
         each_seed("credit", super::credit);
+        each_seed("bundle", super::bundle);
     }
 }

@@ -4,6 +4,7 @@
 //!   reads, and it reads both identification strings as they pass.
 //! * [`split`] turns a russh channel into a [`ChannelSender`] and a [`ChannelReceiver`]. Their messages are always taken
 //!   from russh at once; between our own ends, credit bounds what waits; from a foreign peer, a file takes the excess.
+//! * [`Bundle`] carries one stream of bytes over several transports.
 //! * [`Replay`] keeps what a peer of our own may have missed when a connection is lost.
 //! * [`settings`] and [`preferred`] are the russh configuration that both ends share.
 //!
@@ -11,6 +12,7 @@
 
 mod algorithms;
 mod allocator;
+mod bundle;
 mod channel;
 mod credit;
 mod finishing;
@@ -32,6 +34,7 @@ mod taken;
 
 pub use algorithms::{post_quantum, preferred};
 pub use allocator::keep_freed_memory;
+pub use bundle::{BadFrame, Broken, Bundle, Joiner};
 pub use channel::{FlowError, split};
 pub use identification::{OPENSSH, lacks_post_quantum, software_id};
 pub use link::{Link, Usage};

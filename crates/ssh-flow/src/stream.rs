@@ -70,13 +70,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> LinkStream<S> {
     /// # Errors
     /// As [`LinkStream::identification`].
     pub async fn greet(&mut self, own: &str) -> io::Result<Option<String>> {
+        self.was_greeted(own, &[]);
+        tokio::io::AsyncWriteExt::write_all(&mut self.inner, &self.greeting).await?;
+        self.identification().await
+    }
+
+    /// Takes our identification string as sent already, and `read` as read: for a server that had to say more than russh says, and to
+    /// hear an answer to that, before the transport was wrapped.
+    pub fn was_greeted(&mut self, own: &str, read: &[u8]) {
         self.greeting.extend_from_slice(own.as_bytes());
         self.greeting.extend_from_slice(b"\r\n");
-        tokio::io::AsyncWriteExt::write_all(&mut self.inner, &self.greeting).await?;
         if let Some(line) = self.own.observe(&self.greeting) {
             self.link.note_own_identification(line);
         }
-        self.identification().await
+        if let Some(line) = self.peer.observe(read) {
+            self.link.note_peer_identification(line);
+        }
+        self.ahead.extend_from_slice(read);
     }
 
     /// Waits for the peer's identification string, without its line end, and leaves it to be read. A server shows it before it

@@ -45,6 +45,15 @@ pub enum Event<'a> {
         /// From where.
         peer: SocketAddr,
     },
+    /// A TCP connection is another link of an SSH connection: it carries a part of its bytes, and ends with it.
+    Joined {
+        /// From where.
+        peer: SocketAddr,
+        /// Its number; the first link, which stands for the connection, has 0.
+        link: u8,
+        /// From where the first link came.
+        first: SocketAddr,
+    },
     /// A TCP connection was closed before it authenticated.
     Dropped {
         /// From where.

@@ -27,6 +27,7 @@ fn samples() -> Vec<Event<'static>> {
         Event::Failed { error: text() },
         Event::Listen { address: peer, host_key: text(), fingerprint: text() },
         Event::Accept { peer },
+        Event::Joined { peer, link: 1, first: peer },
         Event::Dropped { peer, reason },
         Event::AuthRefused { peer, user: "x", fingerprint: Some(text()), reason },
         Event::AuthOk { peer, user: "x", fingerprint: text(), caller: Some("x") },

@@ -6,6 +6,7 @@
 mod container;
 mod garbage;
 mod knocking;
+mod links;
 mod names;
 mod packets;
 

@@ -17,7 +17,7 @@ fn open_session(world: &World) -> String {
 }
 
 /// What an administrator does.
-fn terminate(world: &World, id: &str) {
+pub(super) fn terminate(world: &World, id: &str) {
     world.call("ssm", "TerminateSession", &json!({"SessionId": id})).expect("asked");
 }
 
@@ -27,7 +27,7 @@ fn survives(world: &World, length: usize, cut: bool) {
     let path = folder.path().join("known");
     std::fs::write(&path, &bytes).expect("written");
     let line = format!("echo begun >&2; cat {0} {0}", path.display());
-    let mut running = through_ssm(world).args(["--shell-command", &line]).start();
+    let mut running = through_ssm(world).args(["--ssm-sessions", "1", "--shell-command", &line]).start();
     running.hear("begun");
     if cut {
         // Nobody reads standard output yet: bytes are on their way at every place.
