@@ -83,7 +83,8 @@ async fn widen(
         if filled.wait_for(|filled| *filled >= links).await.is_err() {
             return;
         }
-        for _ in 0..links {
+        let as_many = links;
+        for _ in 0..as_many {
             if number == most {
                 return;
             }

@@ -189,20 +189,22 @@ async fn keep(port: Port, dial: Dial, hello: Hello, mut handed: oneshot::Sender<
     };
     answer(handed, Ok(link));
     let ended = tokio::select! {
-        ended = ports.ended() => Some(ended),
-        () = inner.closing.cancelled() => None,
-    };
-    match ended {
-        Some(ended) => {
-            tracing::info!(session = id, ?ended, "the session has ended");
-            inner.note(&dial, (hung_up, ended));
-        }
-        None => {
-            if let Err(SsmError::NotTerminated(error)) = ports.terminate().await {
-                inner.left.lock().unwrap_or_else(PoisonError::into_inner).push((id, error));
+        biased;
+        ended = ports.ended() => ended,
+        () = inner.closing.cancelled() => {
+            // Whoever used it may have met its end before we hear of it.
+            let was_over = hung_up.is_so();
+            match ports.terminate().await {
+                Err(SsmError::NotTerminated(error)) => {
+                    return inner.left.lock().unwrap_or_else(PoisonError::into_inner).push((id, error));
+                }
+                ended if was_over => ended,
+                _ => return,
             }
         }
-    }
+    };
+    tracing::info!(session = id, ?ended, "the session has ended");
+    inner.note(&dial, (hung_up, ended));
 }
 
 impl Inner {

@@ -24,7 +24,7 @@ pub enum Stream {
     Bundle(Bundled),
 }
 
-/// Whether a connection ended while somebody read from it. Clones are the same.
+/// Whether a connection ended while somebody used it. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HungUp(Arc<AtomicBool>);
 
@@ -77,6 +77,16 @@ impl Stream {
     }
 }
 
+impl Link {
+    /// Notes a failure: somebody used the connection when it broke.
+    fn note<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if matches!(outcome, Poll::Ready(Err(_))) {
+            self.hung_up.0.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
 impl AsyncRead for Link {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -88,21 +98,22 @@ impl AsyncRead for Link {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.rest).poll_read(context, buffer);
-        let is_end = buffer.filled().len() == before && buffer.remaining() > 0;
-        if matches!(read, Poll::Ready(Err(_))) || (read.is_ready() && is_end) {
+        if read.is_ready() && buffer.filled().len() == before && buffer.remaining() > 0 {
             self.hung_up.0.store(true, Ordering::Relaxed);
         }
-        read
+        self.note(read)
     }
 }
 
 impl AsyncWrite for Link {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.rest).poll_write(context, bytes)
+        let written = Pin::new(&mut self.rest).poll_write(context, bytes);
+        self.note(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.rest).poll_flush(context)
+        let flushed = Pin::new(&mut self.rest).poll_flush(context);
+        self.note(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -136,7 +136,10 @@ impl Targets {
             let nearest = tasks::nearest_service(place, &name).await;
             return Err(NoService { name, place: place.wherever(), nearest }.into());
         }
-        found.failures.into_iter().next().map_or(Ok(found.items), |failure| Err(failure.into()))
+        match found.failures.into_iter().next() {
+            Some(failure) => Err(failure.into()),
+            None => Ok(found.items),
+        }
     }
 
     /// A line when sessions go to another task than before.
