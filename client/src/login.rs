@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::describe_tasks::describe_task;
+use crate::aws::describe_tasks::{TaskState, describe_task};
 use crate::aws::{Aws, ServiceError};
 use crate::checkpoint::checkpoint;
 use crate::error::{Advice, EXIT_FAILURE, EXIT_USAGE};
@@ -45,9 +45,6 @@ use way_back::WayToTask;
 
 /// Time for a clean SSH disconnect, which nobody waits for.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(200);
-
-/// Exit code of an init whose last session was ended by SIGHUP.
-const HUNG_UP: i32 = 128 + nix::libc::SIGHUP;
 
 /// Everything that can end a login early.
 #[derive(Debug, thiserror::Error)]
@@ -299,8 +296,7 @@ async fn explain(
         return outcome;
     }
     match describe_task(run.aws, &task.cluster, &task.arn, &run.plan.container).await {
-        // A session that was hung up had lost its connection: its end is no reason for that.
-        Ok(Some(state)) if state.is_ending() && !(broken.is_some() && state.container.exit_code == Some(HUNG_UP)) => {
+        Ok(Some(state)) if state.is_ending() && !(broken.is_some() && is_consequence(&state)) => {
             Err(LoginError::Stopped(Stopped::of(&state)))
         }
         _ => match broken {
@@ -308,6 +304,13 @@ async fn explain(
             None => outcome,
         },
     }
+}
+
+/// Whether a task that lost its connection ended for that: its init's last program did, however it took the loss (SIGHUP, a write that
+/// failed, the end of its input). An init whose time was up (122 to 124), that was told to end or was killed had another reason.
+fn is_consequence(state: &TaskState) -> bool {
+    let is_own_end = state.stop_code.as_deref() == Some("EssentialContainerExited") && state.container.reason.is_none();
+    is_own_end && state.container.exit_code.is_some_and(|code| !matches!(code, 122..=124 | 137 | 143))
 }
 
 async fn farewell(run: &Run<'_>, task: Task, reason: &str, code: u8) -> u8 {

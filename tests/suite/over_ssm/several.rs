@@ -34,10 +34,13 @@ fn wait_for_sessions(world: &World, count: usize) {
     world.wait_until(|world| world.calls().iter().filter(opened).count() >= count);
 }
 
-/// Waits until a connection has another session; answers the ids of all.
+/// Waits until a connection is about to have another session; answers the ids of all, that of its first before the others: it alone is
+/// sure to carry a part already.
 fn wait_for_another(world: &World) -> Vec<String> {
     wait_for_sessions(world, 2);
-    world.stand_in().sessions().into_iter().map(|session| session.id).collect()
+    let mut sessions = world.stand_in().sessions();
+    sessions.sort_by_key(|session| std::cmp::Reverse(session.sent.1));
+    sessions.into_iter().map(|session| session.id).collect()
 }
 
 /// A copy that would take long, when it has two sessions at least, and their ids.
