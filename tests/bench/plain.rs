@@ -71,7 +71,7 @@ fn program() -> std::path::PathBuf {
 }
 
 fn serve(address: &str) -> io::Result<()> {
-    let listener = TcpListener::bind((address, PORT.parse().map_err(io::Error::other)?))?;
+    let listener = TcpListener::bind(format!("{address}:{PORT}"))?;
     writeln!(io::stdout(), "listening")?;
     for stream in listener.incoming() {
         let stream = stream?;
@@ -100,22 +100,14 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
 }
 
 fn visit(address: &str, forward: &str, line: &str) -> io::Result<()> {
-    let dial = |words: &str| {
-        let mut stream = TcpStream::connect((address, PORT.parse().map_err(io::Error::other)?))?;
-        stream.set_nodelay(true)?;
-        writeln!(stream, "{words}")?;
-        Ok::<_, io::Error>(stream)
-    };
     if let Some((listen, target)) = forward.split_once(':') {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, listen.parse().map_err(io::Error::other)?))?;
         writeln!(io::stdout(), "{}", listener.local_addr()?.port())?;
-        let (address, words) = (address.to_owned(), format!("{FORWARD}{target}\n"));
+        let (address, words) = (address.to_owned(), format!("{FORWARD}{target}"));
         thread::spawn(move || {
             for local in listener.incoming().map_while(Result::ok) {
-                let remote = TcpStream::connect(format!("{address}:{PORT}"))?;
-                (&remote).write_all(words.as_bytes())?;
                 local.set_nodelay(true)?;
-                remote.set_nodelay(true)?;
+                let remote = dial(&address, &words)?;
                 thread::spawn(move || both(local, remote));
             }
             Ok::<_, io::Error>(())
@@ -125,13 +117,21 @@ fn visit(address: &str, forward: &str, line: &str) -> io::Result<()> {
         // Until it is killed, or whoever started it has gone.
         return io::copy(&mut io::stdin().lock(), &mut io::sink()).map(drop);
     }
-    let remote = dial(&format!("{EXEC}{line}"))?;
+    let remote = dial(address, &format!("{EXEC}{line}"))?;
     let mut to = remote.try_clone()?;
     thread::spawn(move || {
         relay(&mut io::stdin().lock(), &mut to)?;
         to.shutdown(Shutdown::Write)
     });
     relay(&mut &remote, &mut Unbuffered)
+}
+
+/// A connection to the server, told what it is for.
+fn dial(address: &str, words: &str) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(format!("{address}:{PORT}"))?;
+    stream.set_nodelay(true)?;
+    stream.write_all(format!("{words}\n").as_bytes())?;
+    Ok(stream)
 }
 
 /// Standard output without the library's buffer, which looks for line ends.

@@ -195,9 +195,7 @@ async fn keep(port: Port, dial: Dial, hello: Hello, mut handed: oneshot::Sender<
             // Whoever used it may have met its end before we hear of it.
             let was_over = hung_up.is_so();
             match ports.terminate().await {
-                Err(SsmError::NotTerminated(error)) => {
-                    return inner.left.lock().unwrap_or_else(PoisonError::into_inner).push((id, error));
-                }
+                Err(SsmError::NotTerminated(error)) => return inner.note_left(id, error),
                 ended if was_over => ended,
                 _ => return,
             }
@@ -215,6 +213,10 @@ impl Inner {
             last => *last = Some((dial.clone(), vec![ended])),
         }
     }
+
+    fn note_left(&self, id: String, error: ServiceError) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).push((id, error));
+    }
 }
 
 fn answer(handed: oneshot::Sender<Handed>, opened: Handed) {
@@ -225,7 +227,7 @@ fn answer(handed: oneshot::Sender<Handed>, opened: Handed) {
 /// Ends a session that never carried anything.
 async fn end(inner: &Inner, id: &str) {
     if let Err(error) = terminate_session(&inner.aws, id).await {
-        inner.left.lock().unwrap_or_else(PoisonError::into_inner).push((id.to_owned(), error));
+        inner.note_left(id.to_owned(), error);
     }
 }
 

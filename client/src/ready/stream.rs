@@ -65,6 +65,14 @@ impl Link {
     pub(super) const fn new(beginning: Bytes, rest: PortStream, hung_up: HungUp) -> Self {
         Self { beginning: Beginning::new(beginning), rest, hung_up }
     }
+
+    /// Notes that somebody used the connection when it was over.
+    fn note<T>(&self, outcome: Poll<io::Result<T>>, is_end: bool) -> Poll<io::Result<T>> {
+        if is_end || matches!(outcome, Poll::Ready(Err(_))) {
+            self.hung_up.0.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
 }
 
 impl Stream {
@@ -74,16 +82,6 @@ impl Stream {
             Self::Ssm(link) => link,
             Self::Bundle(bundled) => bundled.writer(),
         })
-    }
-}
-
-impl Link {
-    /// Notes a failure: somebody used the connection when it broke.
-    fn note<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if matches!(outcome, Poll::Ready(Err(_))) {
-            self.hung_up.0.store(true, Ordering::Relaxed);
-        }
-        outcome
     }
 }
 
@@ -98,22 +96,20 @@ impl AsyncRead for Link {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.rest).poll_read(context, buffer);
-        if read.is_ready() && buffer.filled().len() == before && buffer.remaining() > 0 {
-            self.hung_up.0.store(true, Ordering::Relaxed);
-        }
-        self.note(read)
+        let is_end = read.is_ready() && buffer.filled().len() == before && buffer.remaining() > 0;
+        self.note(read, is_end)
     }
 }
 
 impl AsyncWrite for Link {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.rest).poll_write(context, bytes);
-        self.note(written)
+        self.note(written, false)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.rest).poll_flush(context);
-        self.note(flushed)
+        self.note(flushed, false)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
