@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::init;
 use super::route::login;
 use super::server::{Host, Server};
-use super::sftp::{Batch, Connected, RUNS, make_files, take_away};
+use super::sftp::{Batch, Connected, RUNS, make_files, take_away, warm};
 use super::statistics::Figure;
 
 /// Measures both in turns, with each init that is there. Nothing, where a program that this needs is not there.
@@ -53,6 +53,7 @@ fn with_init(program: PathBuf) -> World {
 /// file has its name.
 fn there_and_back(world: &World, batch: Batch, directory: &Path) -> [Duration; 2] {
     let [here, there, back] = [batch.source(), "there", "back"].map(|name| directory.join(name).display().to_string());
+    warm(directory);
     let (put, get) = (format!("{here}:{there}"), format!("{there}:{back}"));
     let errand = ["--put", &put, "--get", &get, "--timings=json", "--shell-command", "true"];
     let done = login(world, &[], &errand).stdin(Stdio::null()).output().expect("the client runs");

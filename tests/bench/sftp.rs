@@ -22,6 +22,12 @@ const LARGE: u64 = 500_000_000;
 const MANY: usize = 10_000;
 const SMALL: usize = 1024;
 
+/// Bytes that a large file is written with at once.
+const BLOCK: usize = 100_000;
+
+/// Bytes that one run's files take at most: a copy there, and one back.
+const TAKEN: u64 = 2 * LARGE;
+
 /// What is moved at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Batch {
@@ -84,12 +90,25 @@ pub(crate) fn transfers() -> Vec<Figure> {
     figures
 }
 
-pub(crate) fn make_files(directory: &Path) {
-    let large = fs::File::create(directory.join("large")).expect("a file");
-    let block: Vec<u8> = (0..1_000_000_u32).map(|index| (index / 3 % 251) as u8).collect();
-    for offset in (0..LARGE).step_by(block.len()) {
-        large.write_all_at(&block, offset).expect("room");
+/// A file of this length, which is a multiple of the block's: of that block again and again.
+fn fill(path: &Path, length: u64, block: &[u8; BLOCK]) {
+    let file = fs::File::create(path).expect("a file");
+    for offset in (0..length).step_by(BLOCK) {
+        file.write_all_at(block, offset).expect("room");
     }
+}
+
+/// Takes the memory of a run's files and gives it back: what a virtual machine has not used for a while its host must find first, which
+/// costs more than to fill it. Otherwise whoever comes after the other finds it warm.
+pub(crate) fn warm(directory: &Path) {
+    let path = directory.join("warm");
+    fill(&path, TAKEN, &[1; BLOCK]);
+    fs::remove_file(path).expect("it was there");
+}
+
+pub(crate) fn make_files(directory: &Path) {
+    let block: [u8; BLOCK] = std::array::from_fn(|index| (index / 3 % 251) as u8);
+    fill(&directory.join("large"), LARGE, &block);
     let many = directory.join("many");
     fs::create_dir(&many).expect("a directory");
     for index in 0..MANY {
@@ -124,6 +143,7 @@ impl Connected {
 
     /// How long one batch takes. What it made is removed before the next.
     pub(crate) fn transfer(&self, direction: &str, batch: Batch, directory: &Path) -> Duration {
+        warm(directory);
         let there = directory.join("there");
         let began = Instant::now();
         let mut sftp = Command::new("sftp")

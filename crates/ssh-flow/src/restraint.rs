@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// Bytes that may be under way or unread at the peer before we wait: enough for the peer and its reader to keep busy on the same machine.
-const ENOUGH: u64 = 512 * 1024;
+/// Bytes that may be under way or unread at the peer before we wait: `sshd` takes 256 KiB out of its socket at once, and says so only when
+/// its reader has them, so it has some to take, some to give on, and the answer is on its way.
+const ENOUGH: u64 = 1024 * 1024;
 
 /// Longest wait for the peer to open its window: the scheduling delays of two busy machines.
 const PATIENCE: Duration = Duration::from_millis(10);
@@ -101,7 +102,7 @@ mod tests {
         restraint.note_sent(2 << 20);
         assert_eq!(wait(&restraint, &opened).await, Duration::ZERO, "its window is not known yet");
         restraint.note_opened(2 * MIB);
-        restraint.note_sent(512 * 1024);
+        restraint.note_sent(ENOUGH);
         assert_eq!(wait(&restraint, &opened).await, Duration::ZERO, "enough is not too much");
         restraint.note_sent(1);
         let answer = async {
@@ -111,8 +112,8 @@ mod tests {
         };
         let (waited, ()) = tokio::join!(wait(&restraint, &opened), answer);
         assert_eq!(waited, Duration::from_millis(3));
-        restraint.note_opened(MIB);
-        assert_eq!(wait(&restraint, &opened).await, PATIENCE, "half of its window is unread");
+        restraint.note_opened(MIB - 1);
+        assert_eq!(wait(&restraint, &opened).await, PATIENCE, "more than half of its window is unread");
         assert_eq!(wait(&restraint, &opened).await, Duration::ZERO);
         restraint.note_sent(FREE - 1);
         assert_eq!(wait(&restraint, &opened).await, Duration::ZERO);
