@@ -110,9 +110,11 @@ impl Route {
                 Forward { client, port }
             }
             Self::Ssh { server, .. } => {
-                let (mut command, port) = ssh_with_forward(server, target, "echo up; cat");
-                // Its listeners are there before the command is. It ends with its input.
-                let mut client = piped(&mut command);
+                // Without a session, as ours: with one `sshd` would use another mode of TCP. It runs its own command once its
+                // listeners are there.
+                let (mut command, port) = ssh_with_forward(server, target);
+                command.args(["-N", "-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo up"]);
+                let mut client = piped(command.arg(server.address()));
                 said(&mut client, "up");
                 Forward { client, port }
             }
@@ -133,7 +135,11 @@ impl Route {
                 let spec = format!("{port}:127.0.0.1:{target}");
                 (login(world, flags, &["-L", &spec, "--shell-command", line]), port)
             }
-            Self::Ssh { server, .. } => ssh_with_forward(server, target, line),
+            Self::Ssh { server, .. } => {
+                let (mut command, port) = ssh_with_forward(server, target);
+                command.args([server.address(), line]);
+                (command, port)
+            }
             Self::Plain { server } => {
                 let port = free_port();
                 (server.client(&format!("{port}:{target}"), line), port)
@@ -165,10 +171,10 @@ pub(crate) fn login(world: &World, flags: &[String], errand: &[&str]) -> Command
     command
 }
 
-fn ssh_with_forward(server: &Server, target: u16, line: &str) -> (Command, u16) {
+/// The destination and the command are the caller's to add.
+fn ssh_with_forward(server: &Server, target: u16) -> (Command, u16) {
     let (mut command, port) = (server.ssh(), free_port());
     command.args(["-o", "ExitOnForwardFailure=yes", "-L", &format!("127.0.0.1:{port}:127.0.0.1:{target}")]);
-    command.args([server.address(), line]);
     (command, port)
 }
 

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::termios::Winsize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -54,6 +55,9 @@ pub(super) async fn tell(
     let (typed_tx, mut typed) = mpsc::channel::<Bytes>(TYPE_AHEAD);
     let typing = async {
         while let Some(bytes) = typed.recv().await {
+            if let Some(size) = keyboard.news_of_size() {
+                resize(keys, size).await;
+            }
             // A session that has ended is told where it is heard.
             let _ = keys.send(bytes).await;
         }
@@ -61,8 +65,7 @@ pub(super) async fn tell(
     };
     let resizing = async {
         loop {
-            let (columns, rows) = keyboard.changed(&mut changes).await;
-            let _ = keys.resize(columns, rows).await;
+            resize(keys, keyboard.changed(&mut changes).await).await;
         }
     };
     tokio::select! {
@@ -70,6 +73,11 @@ pub(super) async fn tell(
         never = typing => match never {},
         () = resizing => Ok(Ended::Left),
     }
+}
+
+async fn resize(keys: &shell::Input, size: Winsize) {
+    // A session that has ended is told where it is heard.
+    let _ = keys.resize(size.ws_col.into(), size.ws_row.into()).await;
 }
 
 /// Standard input for a command with pipes, and its end.

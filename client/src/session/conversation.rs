@@ -105,7 +105,7 @@ impl<'a> Conversation<'a> {
         let requests = self.sender.requests();
         tokio::select! {
             ended = drain(receiver, asked, self.outputs, connection, &mut self.progress) => ended,
-            never = self.typed.forward(&self.sender) => match never {},
+            never = self.typed.forward(&self.sender, self.keyboard) => match never {},
             never = self.keyboard.follow(&mut self.changes, Some(requests)) => match never {},
         }
     }

@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use russh::ChannelWriteHalf;
 use russh::client::Msg;
+use rustix::termios::Winsize;
 use ssh_flow::{ChannelSender, OutOfReach, Replay};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -37,6 +39,8 @@ pub(crate) struct Keyboard {
     raw: Option<RawMode>,
     escape: Option<EscapeChar>,
     recorder: Option<Recorder>,
+    /// The size that the remote knows, as [`packed`].
+    told: AtomicU32,
 }
 
 /// What may happen to our terminal: a new size, or that we are continued after a stop.
@@ -60,13 +64,15 @@ impl Keyboard {
         let resumed = SignalKind::from_raw(nix::sys::signal::Signal::SIGCONT as i32);
         let changes = Changes { resized: signal(SignalKind::window_change())?, resumed: signal(resumed)? };
         let escape = pty.then(|| escape.unwrap_or(ESCAPE));
-        Ok((Self { raw: terminal.map(Terminal::into_raw), escape, recorder: None }, changes))
+        let told = AtomicU32::new(packed(size(terminal.as_ref())));
+        Ok((Self { raw: terminal.map(Terminal::into_raw), escape, recorder: None, told }, changes))
     }
 
     /// The recording begins, and is told each new size of the terminal.
     pub(crate) fn recorded(self, recorder: Option<Recorder>) -> Self {
         if let Some(recorder) = &recorder {
             let size = size(self.terminal());
+            self.told.store(packed(size), Ordering::Relaxed);
             recorder.begin(size.ws_col, size.ws_row);
         }
         Self { recorder, ..self }
@@ -92,35 +98,46 @@ impl Keyboard {
     /// Tells the remote each new size of the terminal, if it can be told, and makes the terminal raw again when we are continued.
     pub(super) async fn follow(&self, changes: &mut Changes, requests: Option<&ChannelWriteHalf<Msg>>) -> Infallible {
         loop {
-            self.changed(changes).await;
+            let size = self.changed(changes).await;
             if let Some(requests) = requests {
-                self.tell_size(requests).await;
+                change_window(requests, size).await;
             }
         }
     }
 
-    /// Waits for a change of the terminal, and makes it raw again when we are continued. Answers its size now, in columns and rows; for
-    /// ever pending without a terminal. Cancel-safe.
-    pub(crate) async fn changed(&self, changes: &mut Changes) -> (u32, u32) {
+    /// Waits for a change of the terminal, and makes it raw again when we are continued. Answers its size now; for ever pending
+    /// without a terminal. Cancel-safe.
+    pub(crate) async fn changed(&self, changes: &mut Changes) -> Winsize {
         let Some(raw) = &self.raw else { return std::future::pending().await };
         tokio::select! {
             _ = changes.resized.recv() => {}
             _ = changes.resumed.recv() => raw.enter(),
         }
+        self.note_size(raw).0
+    }
+
+    /// The terminal's size, where the remote knows another. What is typed after a change must not come before it, and the signal
+    /// that tells of the change may be later than the keys: whoever is about to send keys asks here.
+    pub(crate) fn news_of_size(&self) -> Option<Winsize> {
+        let (size, is_news) = self.note_size(self.raw.as_ref()?);
+        is_news.then_some(size)
+    }
+
+    /// The size now, which the remote is about to be told, and whether it is another than it knew.
+    fn note_size(&self, raw: &RawMode) -> (Winsize, bool) {
         let size = size(Some(raw.terminal()));
-        if let Some(recorder) = &self.recorder {
+        let is_news = self.told.swap(packed(size), Ordering::Relaxed) != packed(size);
+        if let Some(recorder) = self.recorder.as_ref().filter(|_| is_news) {
             recorder.resize(size.ws_col, size.ws_row);
         }
-        (size.ws_col.into(), size.ws_row.into())
+        (size, is_news)
     }
 
     /// Tells the remote the size of the terminal, if there is one.
     pub(super) async fn tell_size(&self, requests: &ChannelWriteHalf<Msg>) {
-        let Some(raw) = &self.raw else { return };
-        let size = size(Some(raw.terminal()));
-        let (columns, rows) = (u32::from(size.ws_col), u32::from(size.ws_row));
-        // A connection that has ended is told where the channel is read.
-        let _ = requests.window_change(columns, rows, u32::from(size.ws_xpixel), u32::from(size.ws_ypixel)).await;
+        if let Some(raw) = &self.raw {
+            change_window(requests, self.note_size(raw).0).await;
+        }
     }
 
     /// Whether escapes are looked for.
@@ -132,6 +149,17 @@ impl Keyboard {
     pub(super) fn leaving(&self) -> Option<String> {
         self.escape.and_then(|escape| Escapes::new(escape).leaving())
     }
+}
+
+/// Columns and rows of a size, in one number.
+const fn packed(size: Winsize) -> u32 {
+    (size.ws_col as u32) << 16 | size.ws_row as u32
+}
+
+async fn change_window(requests: &ChannelWriteHalf<Msg>, size: Winsize) {
+    let (columns, rows) = (u32::from(size.ws_col), u32::from(size.ws_row));
+    // A connection that has ended is told where the channel is read.
+    let _ = requests.window_change(columns, rows, u32::from(size.ws_xpixel), u32::from(size.ws_ypixel)).await;
 }
 
 /// What was read and waits for the remote, over all channels of a session.
@@ -157,8 +185,9 @@ impl Typed {
         self.replay.as_mut().map_or(Ok(()), |replay| replay.rewind(received).map(drop))
     }
 
-    /// Sends what is read, then EOF. Cancel-safe for a session that is kept: nothing is lost that was taken out of the queue.
-    pub(super) async fn forward(&mut self, sender: &ChannelSender<Msg>) -> Infallible {
+    /// Sends what is read, each chunk behind the size that the terminal has by then; then EOF. Cancel-safe for a session that is
+    /// kept: nothing is lost that was taken out of the queue.
+    pub(super) async fn forward(&mut self, sender: &ChannelSender<Msg>, keyboard: &Keyboard) -> Infallible {
         loop {
             if let Some(replay) = &mut self.replay {
                 while let Some(packet) = replay.next() {
@@ -170,12 +199,18 @@ impl Typed {
                 }
             }
             let Some(chunk) = self.chunks_rx.recv().await else { break };
-            match &mut self.replay {
-                Some(replay) => replay.push(&chunk),
-                // A channel that is closed is told where it is read.
-                None if sender.data(chunk).await.is_err() => return std::future::pending().await,
-                None => sender.taken().await,
+            let kept = self.replay.as_mut().map(|replay| replay.push(&chunk)).is_some();
+            if let Some(size) = keyboard.news_of_size() {
+                change_window(sender.requests(), size).await;
             }
+            if kept {
+                continue;
+            }
+            if sender.data(chunk).await.is_err() {
+                // A channel that is closed is told where it is read.
+                return std::future::pending().await;
+            }
+            sender.taken().await;
         }
         let _ = sender.eof().await;
         std::future::pending().await

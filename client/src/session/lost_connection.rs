@@ -242,10 +242,9 @@ async fn the_same_shell_goes_on_with_the_size_that_the_terminal_has_by_then() {
     proxy.go_away();
     let mut screen = spawn_blocking(move || {
         screen.wait_for("reconnecting... (~. ends the session)");
-        let size = rustix::termios::Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&screen.master, size).expect("a terminal");
+        screen.resize(40, 120);
         // What is typed meanwhile is not lost.
-        screen.type_in("while ! stty size | grep '^40 120'; do sleep 0.05; done; echo \"<$kept>\"; exit 5\r");
+        screen.type_in("stty size; echo \"<$kept>\"; exit 5\r");
         screen
     })
     .await
@@ -254,6 +253,7 @@ async fn the_same_shell_goes_on_with_the_size_that_the_terminal_has_by_then() {
     proxy.come_back();
     let screen = spawn_blocking(move || {
         screen.wait_for("resumed after ");
+        screen.wait_for("40 120");
         screen.wait_for("<the same>");
         screen
     });

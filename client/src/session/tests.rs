@@ -210,6 +210,12 @@ impl Screen {
         }
     }
 
+    /// Without the signal: the kernel tells a terminal's foreground group, and the tests are in none.
+    pub(super) fn resize(&self, rows: u16, columns: u16) {
+        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&self.master, size).expect("a terminal");
+    }
+
     pub(super) fn type_in(&mut self, text: &str) {
         self.master.write_all(text.as_bytes()).expect("a terminal");
     }
@@ -244,11 +250,23 @@ async fn a_shell_on_a_terminal_has_its_size_and_ends_with_its_status() {
         screen.type_in("stty size; tty; read line\r");
         screen.wait_for("30 100");
         screen.wait_for("/dev/pts/");
-        let size = rustix::termios::Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&screen.master, size).expect("a terminal");
-        // The kernel tells a terminal's foreground group; the tests are in none.
+        screen.resize(40, 120);
         nix::sys::signal::raise(nix::sys::signal::Signal::SIGWINCH).expect("caught");
         screen.type_in("\rwhile ! stty size | grep '^40 '; do :; done; exit 5\r");
+        screen.wait_for("40 120");
+    });
+    assert_eq!(ended.await.expect("a status"), ExitStatus::Code(5));
+}
+
+#[tokio::test]
+async fn what_is_typed_after_a_change_of_size_finds_it() {
+    let Some(sshd) = Sshd::new() else { return };
+    let ended = on_screen(&sshd, SessionRequest::default(), |screen| {
+        screen.type_in("stty size\r");
+        screen.wait_for("30 100");
+        // No signal tells of it.
+        screen.resize(40, 120);
+        screen.type_in("stty size; exit 5\r");
         screen.wait_for("40 120");
     });
     assert_eq!(ended.await.expect("a status"), ExitStatus::Code(5));
