@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fargate_contract::exit_code;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::describe_tasks::{TaskState, describe_task};
@@ -307,10 +308,11 @@ async fn explain(
 }
 
 /// Whether a task that lost its connection ended for that: its init's last program did, however it took the loss (SIGHUP, a write that
-/// failed, the end of its input). An init whose time was up (122 to 124), that was told to end or was killed had another reason.
+/// failed, the end of its input). An init whose time was up, that was told to end or was killed had another reason.
 fn is_consequence(state: &TaskState) -> bool {
     let is_own_end = state.stop_code.as_deref() == Some("EssentialContainerExited") && state.container.reason.is_none();
-    is_own_end && state.container.exit_code.is_some_and(|code| !matches!(code, 122..=124 | 137 | 143))
+    let others = [exit_code::IDLE, exit_code::MAX_LIFETIME, exit_code::NO_LOGIN, exit_code::TOLD, exit_code::KILLED];
+    is_own_end && state.container.exit_code.is_some_and(|code| !others.map(i32::from).contains(&code))
 }
 
 async fn farewell(run: &Run<'_>, task: Task, reason: &str, code: u8) -> u8 {

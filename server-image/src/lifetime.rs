@@ -4,7 +4,7 @@ mod activity;
 
 use std::time::Duration;
 
-use fargate_contract::{Connections, Grant};
+use fargate_contract::{Connections, Grant, exit_code};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -83,17 +83,15 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The container's exit code. [`Ending::Disconnected`] hands on that of the last session (0 when there was none); the
-    /// others are above what programs use and below 126, where the shell's own codes begin, but [`Ending::Told`], which is
-    /// 128 + SIGTERM as everywhere.
+    /// The container's exit code. [`Ending::Disconnected`] hands on that of the last session (0 when there was none).
     #[must_use]
     pub const fn code(self, last_session: Option<u8>) -> u8 {
         match self {
-            Self::NotResumed => 121,
-            Self::Idle => 122,
-            Self::MaxLifetime => 123,
-            Self::NoLogin => 124,
-            Self::Told => 143,
+            Self::NotResumed => exit_code::NOT_RESUMED,
+            Self::Idle => exit_code::IDLE,
+            Self::MaxLifetime => exit_code::MAX_LIFETIME,
+            Self::NoLogin => exit_code::NO_LOGIN,
+            Self::Told => exit_code::TOLD,
             Self::Disconnected => match last_session {
                 Some(code) => code,
                 None => 0,

@@ -55,13 +55,15 @@ impl Terminal {
     /// # Panics
     /// When the program ends, or nothing comes, before they are shown.
     pub fn expect(&mut self, words: &str) {
-        let began = Instant::now();
+        let (began, mut from) = (Instant::now(), self.seen);
         loop {
-            let unseen = self.shown.get(self.seen..).unwrap_or_default();
+            let unseen = self.shown.get(from..).unwrap_or_default();
             if let Some(at) = find(unseen, words.as_bytes()) {
-                self.seen += at + words.len();
+                self.seen = from + at + words.len();
                 return;
             }
+            // They may have come in part.
+            from = from.max((self.shown.len() + 1).saturating_sub(words.len()));
             let more = self.read(LOOK);
             let over = !more && (self.child.try_wait().expect("a child").is_some() || began.elapsed() > PATIENCE);
             assert!(!over, "{words:?} is not shown; the screen shows:\n{}", self.screen());

@@ -3,6 +3,8 @@
 //! The fragments are those observed in the field, not documented constants: each is matched without regard to case and
 //! avoids the apostrophe, which AWS writes as U+2019 in places.
 
+use fargate_contract::exit_code;
+
 /// Advice on an error code and its message, for the IAM action that was refused.
 #[must_use]
 pub fn for_refusal(action: &str, code: &str, message: &str) -> Vec<String> {
@@ -217,15 +219,15 @@ pub fn for_reason(reason: &str) -> Vec<String> {
 /// Advice on the exit code of the container that ended before anybody logged in.
 #[must_use]
 pub fn for_exit_code(code: i32) -> Vec<String> {
-    let hint = match code {
+    let hint = match u8::try_from(code) {
         // Our init's own endings.
-        121 => "the connection was lost for longer than --reconnect-grace allows",
-        122 => "nothing came or went for as long as --idle-timeout allows",
-        123 => "its time was up: --max-lifetime says how long it may live",
-        124 => "nobody logged in for as long as --login-timeout allows",
-        126 | 127 => "the image's entry point is missing or not executable",
-        137 => "the container was killed: out of memory, or it did not stop in time",
-        139 => "the container crashed (SIGSEGV)",
+        Ok(exit_code::NOT_RESUMED) => "the connection was lost for longer than --reconnect-grace allows",
+        Ok(exit_code::IDLE) => "nothing came or went for as long as --idle-timeout allows",
+        Ok(exit_code::MAX_LIFETIME) => "its time was up: --max-lifetime says how long it may live",
+        Ok(exit_code::NO_LOGIN) => "nobody logged in for as long as --login-timeout allows",
+        Ok(126 | 127) => "the image's entry point is missing or not executable",
+        Ok(exit_code::KILLED) => "the container was killed: out of memory, or it did not stop in time",
+        Ok(139) => "the container crashed (SIGSEGV)",
         _ => "look at the container's log for the reason",
     };
     vec![hint.to_owned()]

@@ -5,8 +5,10 @@
 //! * [`host_seed`]: the [`HostSeed`] from which a pinned, one-time host key is derived at both ends.
 //! * [`resume`]: what names a session that outlives its connection.
 //! * [`links`]: what is said before SSH where one connection is to be carried by several links.
+//! * [`exit_code`]: how a container ends when none of its programs decides that.
 //! * [`limits`]: numbers of AWS and of our own, each with its reason.
 
+pub mod exit_code;
 mod forwarding;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

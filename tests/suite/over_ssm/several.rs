@@ -84,11 +84,24 @@ fn one_session_stays_one_where_that_is_asked_for_and_where_little_comes() {
             .to_string()
             .contains("_FARGATE_LOGIN_LINKS")
     };
-    let world = World::new();
     let line = "head -c 2500000 /dev/zero";
-    let done = through_ssm(&world).args(["--ssm-sessions", "1", "--shell-command", line]).run();
-    assert_eq!((done.code, done.stdout.len()), (0, 2_500_000), "{}", done.stderr);
-    assert_eq!((ended_sessions(&world).len(), variable(&world)), (1, false));
+    for way in ["option", "variable", "file"] {
+        let world = World::new();
+        let program = through_ssm(&world).args(["--shell-command", line]);
+        let program = match way {
+            "option" => program.args(["--ssm-sessions", "1"]),
+            "variable" => program.env("FARGATE_LOGIN_SSM_SESSIONS", "1"),
+            _ => {
+                let folder = world.home().join(".config/fargate-login");
+                std::fs::create_dir_all(&folder).expect("a directory");
+                std::fs::write(folder.join("config.toml"), "ssm-sessions = 1\n").expect("written");
+                program
+            }
+        };
+        let done = program.run();
+        assert_eq!((done.code, done.stdout.len()), (0, 2_500_000), "{way}: {}", done.stderr);
+        assert_eq!((ended_sessions(&world).len(), variable(&world)), (1, false), "{way}");
+    }
     let world = World::new();
     let done = through_ssm(&world).args(["--shell-command", "head -c 200000 /dev/zero"]).run();
     assert_eq!((done.code, done.stdout.len()), (0, 200_000), "{}", done.stderr);
