@@ -23,7 +23,7 @@ use std::time::Instant;
 use fargate_contract::Forwarding;
 use russh::Channel;
 use russh::server::{ChannelOpenHandle, Handle, Msg};
-use ssh_flow::{ChannelReceiver, ChannelSender, Link, split};
+use ssh_flow::{ChannelReceiver, ChannelSender, Link, split_forward};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -193,7 +193,7 @@ impl Forwards {
             match connected {
                 Ok((_place, stream)) => {
                     // Nothing comes on a channel before it is accepted.
-                    let (sender, receiver) = split(channel, &connection.link);
+                    let (sender, receiver) = split_forward(channel, &connection.link);
                     reply.accept().await;
                     connection.run(&named, &stream, &sender, receiver).await;
                 }

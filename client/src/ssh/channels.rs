@@ -162,7 +162,7 @@ impl Opener {
         words: broadcast::Receiver<Words>,
     ) -> Result<Halves, OpenError> {
         match opened {
-            Ok(channel) => Ok(ssh_flow::split(channel, &self.link)),
+            Ok(channel) => Ok(ssh_flow::split_forward(channel, &self.link)),
             Err(russh::Error::ChannelOpenFailure(reason)) => {
                 let text = said(words, reason.code()).await.unwrap_or_default();
                 Err(OpenError::Refused { reason: Refusal::from(&reason), text })
@@ -238,7 +238,7 @@ pub enum Origin {
 impl Incoming {
     /// Takes it. To be called within the runtime.
     pub async fn accept(self) -> Halves {
-        let halves = ssh_flow::split(self.channel, &self.link);
+        let halves = ssh_flow::split_forward(self.channel, &self.link);
         self.reply.accept().await;
         halves
     }

@@ -55,11 +55,25 @@ pub fn split<S>(channel: Channel<S>, link: &Link) -> (ChannelSender<S>, ChannelR
 where
     S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static,
 {
+    halves(channel, Flow::new(link.clone(), Restraint::default()))
+}
+
+/// The same for a channel that carries a forwarded connection: its peer gives what it gets to a socket.
+pub fn split_forward<S>(channel: Channel<S>, link: &Link) -> (ChannelSender<S>, ChannelReceiver)
+where
+    S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static,
+{
+    halves(channel, Flow::new(link.clone(), Restraint::of_forward(link.forwards())))
+}
+
+fn halves<S>(channel: Channel<S>, flow: Flow) -> (ChannelSender<S>, ChannelReceiver)
+where
+    S: From<(ChannelId, ChannelMsg)> + Send + Sync + 'static,
+{
     let (read, write) = channel.split();
-    let write = Arc::new(write);
-    let flow = Arc::new(Flow::new(link.clone()));
+    let (write, flow) = (Arc::new(write), Arc::new(flow));
     let pump = Pump::new(read, Arc::clone(&write), Arc::clone(&flow));
-    link.tasks().spawn(pump.run());
+    flow.link.tasks().spawn(pump.run());
     (ChannelSender::new(write, Arc::clone(&flow)), ChannelReceiver::new(flow))
 }
 
@@ -91,14 +105,14 @@ pub(crate) struct SendCredit {
 }
 
 impl Flow {
-    fn new(link: Link) -> Self {
+    fn new(link: Link, restraint: Restraint) -> Self {
         let agreement = link.agreement();
         let most = link.tuning().credit;
         Self {
             inbox: Inbox::new(link.clone(), agreement.map(|agreed| Ledger::new(agreed.ours, most))),
             credit: agreement.map(|agreed| SendCredit::new(agreed.theirs)),
             link,
-            restraint: agreement.is_none().then(Restraint::default),
+            restraint: agreement.is_none().then_some(restraint),
             ended: CancellationToken::new(),
             window: Notify::new(),
             wake: Notify::new(),

@@ -35,7 +35,7 @@ mod taken;
 pub use algorithms::{post_quantum, preferred};
 pub use allocator::keep_freed_memory;
 pub use bundle::{BadFrame, Broken, Bundle, Joiner};
-pub use channel::{FlowError, split};
+pub use channel::{FlowError, split, split_forward};
 pub use identification::{OPENSSH, lacks_post_quantum, software_id};
 pub use link::{Link, Usage};
 pub use receiver::ChannelReceiver;

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::credit::Budget;
 use crate::identification::announced_credit;
 use crate::patience::Patience;
+use crate::restraint::Forwards;
 use crate::settings::{PATIENCE_PER_KIB, SMALL_PACKET, Tuning};
 use crate::stream::LinkStream;
 
@@ -68,6 +69,7 @@ struct Shared {
     spilled: AtomicU64,
     budget: Budget,
     patience: Patience,
+    forwards: Forwards,
     tasks: TaskTracker,
 }
 
@@ -96,6 +98,7 @@ impl Link {
             spilled: AtomicU64::new(0),
             budget,
             patience,
+            forwards: Forwards::default(),
             tasks: TaskTracker::new(),
         };
         let link = Self { shared: Arc::new(shared) };
@@ -131,6 +134,10 @@ impl Link {
             peak_queued: shared.peak_queued.load(Ordering::Relaxed),
             spilled: shared.spilled.load(Ordering::Relaxed),
         }
+    }
+
+    pub(crate) fn forwards(&self) -> Forwards {
+        self.shared.forwards.clone()
     }
 
     /// Waits until every channel of the connection has ended. Call it after the session has.

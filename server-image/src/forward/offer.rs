@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use russh::server::Handle;
-use ssh_flow::split;
+use ssh_flow::split_forward;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::relay::Stream;
@@ -88,7 +88,7 @@ async fn serve(
     let target = offer.target();
     match opened {
         Ok(channel) => {
-            let (sender, receiver) = split(channel, &connection.link);
+            let (sender, receiver) = split_forward(channel, &connection.link);
             let origin = origin.map(|origin| origin.to_string()).unwrap_or_default();
             connection.run(&Named { kind: offer.kind(), target, origin }, &stream, &sender, receiver).await;
         }
