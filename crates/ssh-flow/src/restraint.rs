@@ -32,8 +32,8 @@ pub(crate) struct Forwards(Arc<()>);
 impl Forwards {
     /// Bytes that each may have under way or unread.
     fn share(&self) -> u64 {
-        let others = Arc::strong_count(&self.0).saturating_sub(1).max(1);
-        (ENOUGH_FOR_FORWARDS / others as u64).max(ENOUGH)
+        let forwards = Arc::strong_count(&self.0).saturating_sub(1).max(1);
+        (ENOUGH_FOR_FORWARDS / forwards as u64).max(ENOUGH)
     }
 }
 
@@ -131,7 +131,6 @@ mod tests {
         one.note_opened(2 * MIB);
         one.note_sent(2 << 20);
         assert_eq!(wait(&one, &opened).await, Duration::ZERO, "the whole window");
-        // The link's own.
         let forwards = Forwards::default();
         let several: Vec<_> = (0..3).map(|_| Restraint::of_forward(forwards.clone())).collect();
         several[0].note_opened(2 * MIB);

@@ -81,12 +81,15 @@ fn a_session_whose_task_ends_hears_why() {
     let host = SshHost::new(World::new(), &STAYS);
     let mut running = host.run("echo ready; sleep 1000").start();
     running.read_until("ready");
-    // All at once, as a container that runs out of memory ends: an init that is told to end says so to ssh.
+    // All at once, as a container that runs out of memory ends: an init that is told to end, or sees another process of the task
+    // go, says so to ssh. So none of them runs any more when the first is killed.
     let address = host.world.task().address.expect("an address");
-    for process in e2e::world::processes_at(&address) {
-        let pid = process.rsplit('/').next().and_then(|pid| pid.parse().ok()).expect("a process id");
-        // One may have ended with another.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        for process in e2e::world::processes_at(&address) {
+            let pid = process.rsplit('/').next().and_then(|pid| pid.parse().ok()).expect("a process id");
+            // One may have ended with another.
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
     }
     let done = running.wait();
     assert_eq!(done.code, 255);
