@@ -111,6 +111,11 @@ fn a_shell_at_a_terminal_is_raw_resized_interrupted_and_restored() {
     assert!(terminal.is_raw());
     terminal.send("stty size; echo $GREETING\r");
     terminal.expect("24 80\r\nhello\r\n");
+    // Nothing is typed after the first change: what is would bring the size along.
+    terminal.send("echo wai''ting; until stty size | grep '^42 131'; do sleep 0.1; done\r");
+    terminal.expect("waiting");
+    terminal.resize(42, 131);
+    terminal.expect("42 131\r\n");
     terminal.resize(43, 132);
     terminal.send("stty size\r");
     terminal.expect("43 132");
